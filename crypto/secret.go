@@ -1,0 +1,57 @@
+package crypto
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+	"io"
+)
+
+// LabelPrefix stands before every label of the key schedule, so that no key of this protocol is also
+// a key of another one.
+const LabelPrefix = "godwit1 "
+
+// Secret is a 32-byte secret of the key schedule, from which keys are expanded. Printing it shows no
+// bytes.
+type Secret [32]byte
+
+// Zero wipes s.
+func (s *Secret) Zero() { Zero(s[:]) }
+
+// String returns a note that says no more than that it is a secret.
+func (s Secret) String() string { return "secret(32 bytes)" }
+
+// Format writes the same note as String for every verb of package fmt.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// ExpandLabel is HKDF-Expand-Label of RFC 8446 §7.1 over SHA-256, with the prefix of the label as an
+// argument: LabelPrefix here, "tls13 " where the vectors of RFC 9001 drive the same code.
+// The prefix with the label has at most 255 bytes, the context too, and n is at most 8,160; all three
+// are constants of the caller, so that passing a limit is a bug and panics.
+//
+// spec: PROT-5
+func ExpandLabel(prefix string, secret []byte, label string, context []byte, n int) []byte {
+	const most = 255 // one octet of length each
+	if len(prefix)+len(label) > most || len(context) > most {
+		panic("BUG: crypto: a label or context is longer than 255 bytes")
+	}
+	info := make([]byte, 0, 4+len(prefix)+len(label)+len(context))
+	info = append(info, byte(n>>8), byte(n), byte(len(prefix)+len(label)))
+	info = append(info, prefix...)
+	info = append(info, label...)
+	info = append(info, byte(len(context)))
+	info = append(info, context...)
+	out, err := hkdf.Expand(sha256.New, secret, string(info), n)
+	if err != nil {
+		panic("BUG: crypto: HKDF refused the length: " + err.Error())
+	}
+	return out
+}
+
+// expandSecret is ExpandLabel to a Secret, under this protocol's prefix and with an empty context.
+func expandSecret(secret *Secret, label string) (next Secret) {
+	out := ExpandLabel(LabelPrefix, secret[:], label, nil, len(next))
+	copy(next[:], out)
+	Zero(out)
+	return next
+}
