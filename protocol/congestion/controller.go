@@ -1,0 +1,145 @@
+package congestion
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/monotime"
+)
+
+// Controller decides how many bytes may be in flight on one path, and how fast they leave.
+//
+// One controller serves one path in one direction. Calls come from one goroutine at a time, in the
+// order of events, with times that never go back. A controller must not block and should not
+// allocate: Sent is called for every packet and Acked for every acknowledgement frame.
+//
+// What the transport does, so that a controller need not:
+//   - it detects losses, and takes them back when a packet that was declared lost arrives after all;
+//   - it groups losses into episodes. An episode begins with the loss of a packet that was sent
+//     after the previous episode began, or with a CE mark on such a packet, so there is at most one
+//     episode a round trip. A controller that backs off once per episode reads LossSample.Episode;
+//   - it measures RTT and delivery rate, counts rounds, and marks what was limited by the
+//     application rather than by the path;
+//   - it holds packets back: a packet leaves when the window has room and the pacer has credit.
+//     Loss probes, acknowledgements without data, and a small allowance for urgent data pass;
+//   - loss of a path MTU probe never counts.
+type Controller interface {
+	// Name is a short lower-case word for logs and statistics, such as "cubic".
+	Name() string
+
+	// Sent tells that a packet which counts as in flight has left.
+	Sent(SendSample)
+
+	// Acked tells what one acknowledgement frame brought. It is called once for each frame that
+	// acknowledges at least one packet for the first time, after the losses that the frame revealed.
+	Acked(AckSample)
+
+	// Lost tells that packets were declared lost, or that the network marked packets (ECN).
+	Lost(LossSample)
+
+	// Undo tells that every loss of the last episode proved spurious: the packets had only been
+	// late. The controller should go back to what it would be without the episode. An episode that
+	// was caused or joined by a CE mark is never undone.
+	Undo(now monotime.Time)
+
+	// SetMaxDatagram tells that the largest datagram of the path is now n bytes of UDP payload. It
+	// rises as path MTU probes succeed, and falls when a black hole is found.
+	SetMaxDatagram(n int)
+
+	// Window returns how many bytes may be in flight. It must be at least one datagram.
+	Window() int
+
+	// PacingRate returns the rate at which packets may leave, in bytes of UDP payload a second.
+	// 0 leaves it to the transport, which takes 1.25 windows per smoothed RTT.
+	PacingRate() uint64
+}
+
+// Config is what a controller starts with. The zero value of every field works.
+type Config struct {
+	// MaxDatagram is the largest datagram of the path in bytes of UDP payload. 0: 1200.
+	MaxDatagram int
+	// InitialWindow is the window to start with, in bytes. 0: ten datagrams, but at most the
+	// larger of 14,720 bytes and two datagrams (RFC 9002, section 7.2).
+	InitialWindow int
+	// InitialRTT is what the RTT is taken to be before the first sample. 0: 333 ms (RFC 9002,
+	// section 6.2.2).
+	InitialRTT time.Duration
+}
+
+const (
+	defaultMaxDatagram = 1200                   // every path must carry it
+	defaultInitialRTT  = 333 * time.Millisecond // RFC 9002, section 6.2.2
+	initialPackets     = 10                     // RFC 9002, section 7.2
+	initialWindowCap   = 14720                  // RFC 9002, section 7.2, from RFC 6928
+	minWindowPackets   = 2                      // RFC 9002, section 7.2: kMinimumWindow
+)
+
+func (c Config) withDefaults() Config {
+	if c.MaxDatagram <= 0 {
+		c.MaxDatagram = defaultMaxDatagram
+	}
+	if c.InitialRTT <= 0 {
+		c.InitialRTT = defaultInitialRTT
+	}
+	if c.InitialWindow <= 0 {
+		c.InitialWindow = initialWindow(c.MaxDatagram)
+	}
+	c.InitialWindow = max(c.InitialWindow, minWindowPackets*c.MaxDatagram)
+	return c
+}
+
+func initialWindow(maxDatagram int) int {
+	return min(initialPackets*maxDatagram, max(minWindowPackets*maxDatagram, initialWindowCap))
+}
+
+// SendSample describes one packet that left.
+type SendSample struct {
+	Now      monotime.Time
+	Bytes    int // size of the datagram, UDP payload
+	InFlight int // bytes in flight, this packet included
+}
+
+// AckSample describes what one acknowledgement frame brought.
+type AckSample struct {
+	Now monotime.Time
+
+	// Bytes and Packets were acknowledged for the first time, packets that had been declared lost
+	// not included.
+	Bytes, Packets int
+	// RecoveryBytes of Bytes were sent before the current episode of loss began. They say nothing
+	// about the window after it, so a window does not grow for them.
+	RecoveryBytes int
+
+	// RTT is the sample that the frame gave, acknowledgement delay taken off; 0: it gave none.
+	RTT time.Duration
+	// SmoothedRTT and MinRTT are the path's estimates, this sample included.
+	SmoothedRTT, MinRTT time.Duration
+
+	// PriorInFlight and InFlight are the bytes in flight before and after the frame.
+	PriorInFlight, InFlight int
+
+	// RoundStart says that a round trip has passed since the last frame with RoundStart: a packet
+	// was acknowledged that was sent after that frame came.
+	RoundStart bool
+
+	// Rate is the delivery-rate sample. Rate.AppLimited is also the mark to look at before a
+	// window grows.
+	Rate RateSample
+}
+
+// LossSample describes packets that were just declared lost, or marked by the network.
+type LossSample struct {
+	Now monotime.Time
+
+	// Bytes and Packets were declared lost. Both are 0 when the sample reports marks only.
+	Bytes, Packets int
+	// Episode says that this begins a new episode: back off now. Without it, the losses belong to
+	// an episode for which the controller has backed off already.
+	Episode bool
+	// ECN is the number of packets newly reported as marked CE.
+	ECN int
+	// Persistent says that everything sent over a long time was lost (RFC 9002, section 7.6). What
+	// was known about the path is void: start again from the minimum.
+	Persistent bool
+	// PriorInFlight and InFlight are the bytes in flight before and after the loss.
+	PriorInFlight, InFlight int
+}
