@@ -1,0 +1,13 @@
+// Package tunnel carries TCP connections through Godwit sessions.
+//
+// What it is: a Client listens on TCP ports, a Server dials TCP targets, and one session between
+// them carries every connection on a stream of its own, with both half-closes and resets kept
+// (spec/12-tunnel.md). The client reconnects by itself; the server dials only what its rules
+// allow, checked on the address that is really dialled.
+//
+// What it does not know: packets, keys schedules, sockets of the session. It stands on the public
+// interface of package conn only.
+//
+// Who calls it: cmd/godwit (godwit tunnel server, godwit tunnel client), and any program that
+// wants a tunnel inside.
+package tunnel
