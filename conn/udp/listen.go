@@ -1,0 +1,68 @@
+package udp
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+)
+
+// Listen opens a socket at a local "host:port". An empty host means all addresses, IPv4 and IPv6.
+func Listen(ctx context.Context, address string) (*Socket, error) {
+	socks, err := ListenShared(ctx, address, 1)
+	if err != nil {
+		return nil, err
+	}
+	return socks[0], nil
+}
+
+// ListenShared opens n sockets at the same address and port, among which the system spreads the peers.
+// Systems that cannot share a port give one socket, whatever n is; so callers count what they got.
+func ListenShared(ctx context.Context, address string, n int) ([]*Socket, error) {
+	if n < 1 || !canShare {
+		n = 1
+	}
+	var lc net.ListenConfig
+	if n > 1 {
+		lc.Control = controlShare
+	}
+	var socks []*Socket
+	for len(socks) < n {
+		s, err := open(ctx, &lc, address)
+		if err != nil {
+			closeAll(socks)
+			return nil, err
+		}
+		socks = append(socks, s)
+		address = samePort(address, s.AddrPort()) // a port of 0 is chosen once
+	}
+	return socks, nil
+}
+
+func open(ctx context.Context, lc *net.ListenConfig, address string) (*Socket, error) {
+	pc, err := lc.ListenPacket(ctx, "udp", address)
+	if err != nil {
+		return nil, err
+	}
+	s, err := New(pc)
+	if err != nil {
+		_ = pc.Close() // the error that counts is err
+		return nil, fmt.Errorf("udp: preparing socket %v: %w", pc.LocalAddr(), err)
+	}
+	return s, nil
+}
+
+// samePort returns address with the port that bound got.
+func samePort(address string, bound netip.AddrPort) string {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return bound.String()
+	}
+	return net.JoinHostPort(host, fmt.Sprint(bound.Port()))
+}
+
+func closeAll(socks []*Socket) {
+	for _, s := range socks {
+		_ = s.Close() // nothing was sent on them
+	}
+}

@@ -1,0 +1,229 @@
+package udp
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"net/netip"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func listen(t testing.TB, address string) *Socket {
+	t.Helper()
+	s, err := Listen(context.Background(), address)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// target is where to send to reach s from this machine.
+func target(s *Socket, host string) netip.AddrPort {
+	return netip.AddrPortFrom(netip.MustParseAddr(host), s.AddrPort().Port())
+}
+
+func readOne(t testing.TB, s *Socket) Message {
+	t.Helper()
+	got, err := s.ReadBatch(NewReadBatch())
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	return got[0]
+}
+
+func TestDatagramsArriveWithTheirSource(t *testing.T) {
+	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	n, err := a.WriteBatch([]Message{
+		{Data: []byte("one"), Remote: b.AddrPort()},
+		{Data: []byte{}, Remote: b.AddrPort()},
+		{Data: bytes.Repeat([]byte{7}, 9000), Remote: b.AddrPort()},
+	})
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	for _, want := range []int{3, 0, 9000} {
+		m := readOne(t, b)
+		require.Len(t, m.Data, want)
+		require.Equal(t, a.AddrPort(), m.Remote)
+	}
+}
+
+func TestDualStackSocketReportsIPv4AsIPv4(t *testing.T) {
+	wild := listen(t, ":0")
+	v4 := listen(t, "127.0.0.1:0")
+	_, err := v4.WriteBatch([]Message{{Data: []byte("x"), Remote: target(wild, "127.0.0.1")}})
+	require.NoError(t, err)
+	m := readOne(t, wild)
+	require.Equal(t, v4.AddrPort(), m.Remote, "a mapped address would be a second name for one peer")
+
+	_, err = wild.WriteBatch([]Message{{Data: []byte("y"), Remote: m.Remote, Local: m.Local}})
+	require.NoError(t, err)
+	require.Equal(t, "y", string(readOne(t, v4).Data))
+}
+
+func TestECNBitsArriveAsTheyWereSent(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "::1"} {
+		t.Run(host, func(t *testing.T) {
+			a, b := listen(t, net.JoinHostPort(host, "0")), listen(t, net.JoinHostPort(host, "0"))
+			if !a.Info().ECN {
+				require.NotEqual(t, "linux", runtime.GOOS, "Linux reads and writes ECN")
+				return
+			}
+			for _, ecn := range []uint8{NotECT, ECT0, ECT1, CE} {
+				_, err := a.WriteBatch([]Message{{Data: []byte("x"), Remote: b.AddrPort(), ECN: ecn}})
+				require.NoError(t, err)
+				require.Equal(t, ecn, readOne(t, b).ECN)
+			}
+		})
+	}
+}
+
+func TestReplyLeavesFromTheAddressThatWasAsked(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // only there all of 127.0.0.0/8 is local
+	}
+	wild, peer := listen(t, ":0"), listen(t, "127.0.0.1:0")
+	require.True(t, wild.Info().LocalAddress)
+	_, err := peer.WriteBatch([]Message{{Data: []byte("x"), Remote: target(wild, "127.0.0.9")}})
+	require.NoError(t, err)
+	m := readOne(t, wild)
+	require.Equal(t, target(wild, "127.0.0.9"), m.Local)
+
+	_, err = wild.WriteBatch([]Message{{Data: []byte("y"), Remote: m.Remote, Local: m.Local, ECN: ECT0}})
+	require.NoError(t, err)
+	got := readOne(t, peer)
+	require.Equal(t, target(wild, "127.0.0.9"), got.Remote)
+	if peer.Info().ECN {
+		require.Equal(t, ECT0, got.ECN)
+	}
+}
+
+func TestAddressThatLeftThisMachineIsReplacedByTheSystemsChoice(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		return // the error for such an address differs elsewhere
+	}
+	wild, peer := listen(t, ":0"), listen(t, "127.0.0.1:0")
+	gone := netip.MustParseAddrPort("192.0.2.77:1")
+	_, err := wild.WriteBatch([]Message{{Data: []byte("x"), Remote: peer.AddrPort(), Local: gone, ECN: ECT0}})
+	require.NoError(t, err)
+	require.Equal(t, "x", string(readOne(t, peer).Data))
+}
+
+func TestOneRefusedDatagramDoesNotStopTheBatch(t *testing.T) {
+	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	n, err := a.WriteBatch([]Message{
+		{Data: make([]byte, MaxDatagram+100), Remote: b.AddrPort()}, // longer than IP can carry
+		{Data: []byte("x"), Remote: b.AddrPort()},
+	})
+	require.Error(t, err)
+	require.Equal(t, 1, n)
+	require.Equal(t, "x", string(readOne(t, b).Data))
+}
+
+func TestClosedSocketSaysSo(t *testing.T) {
+	a := listen(t, "127.0.0.1:0")
+	failed := make(chan error)
+	go func() {
+		_, err := a.ReadBatch(NewReadBatch())
+		failed <- err
+	}()
+	require.NoError(t, a.Close())
+	require.ErrorIs(t, <-failed, net.ErrClosed)
+	_, err := a.WriteBatch([]Message{{Data: []byte("x"), Remote: netip.MustParseAddrPort("127.0.0.1:9")}})
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+func TestSharedPortGivesSeveralSocketsOrOne(t *testing.T) {
+	socks, err := ListenShared(context.Background(), "127.0.0.1:0", 3)
+	require.NoError(t, err)
+	defer closeAll(socks)
+	if !canShare {
+		require.Len(t, socks, 1)
+		return
+	}
+	require.Len(t, socks, 3)
+	require.Equal(t, socks[0].AddrPort(), socks[2].AddrPort())
+}
+
+func TestInfoReportsWhatWasGranted(t *testing.T) {
+	info := listen(t, "127.0.0.1:0").Info()
+	if runtime.GOOS == "linux" {
+		require.Positive(t, info.ReceiveBuffer)
+		require.Positive(t, info.SendBuffer)
+		require.True(t, info.DontFragment)
+		require.False(t, info.LocalAddress, "a socket bound to one address has nothing to choose")
+	}
+}
+
+// hidden is a net.PacketConn and nothing else.
+type hidden struct{ net.PacketConn }
+
+// wrapped embeds a UDP socket and keeps all its methods.
+type wrapped struct{ *net.UDPConn }
+
+func TestAnyPacketConnWorks(t *testing.T) {
+	for name, wrap := range map[string]func(*net.UDPConn) net.PacketConn{
+		"plain":   func(c *net.UDPConn) net.PacketConn { return c },
+		"wrapped": func(c *net.UDPConn) net.PacketConn { return wrapped{c} },
+		"hidden":  func(c *net.UDPConn) net.PacketConn { return hidden{c} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+			require.NoError(t, err)
+			s, err := New(wrap(raw))
+			require.NoError(t, err)
+			defer s.Close()
+			peer := listen(t, "127.0.0.1:0")
+			if name == "hidden" {
+				require.Equal(t, Info{}, s.Info(), "a wrapper that hides the socket loses everything, and says so")
+			}
+			_, err = s.WriteBatch([]Message{{Data: []byte("x"), Remote: peer.AddrPort(), ECN: ECT0}})
+			require.NoError(t, err)
+			m := readOne(t, peer)
+			require.Equal(t, s.AddrPort(), m.Remote)
+			_, err = peer.WriteBatch([]Message{{Data: []byte("y"), Remote: m.Remote}})
+			require.NoError(t, err)
+			require.Equal(t, peer.AddrPort(), readOne(t, s).Remote)
+		})
+	}
+	_, err := New(nil)
+	require.Error(t, err)
+}
+
+func TestBatchesDoNotAllocate(t *testing.T) {
+	a, b := listen(t, "127.0.0.1:0"), listen(t, ":0")
+	msgs := []Message{{Data: make([]byte, 1200), Remote: target(b, "127.0.0.1"), ECN: ECT0}}
+	back := []Message{{Data: make([]byte, 1200), Remote: a.AddrPort(), Local: target(b, "127.0.0.1"), ECN: ECT0}}
+	in := NewReadBatch()
+	turn := func() {
+		_, err := a.WriteBatch(msgs)
+		require.NoError(t, err)
+		_, err = b.ReadBatch(in)
+		require.NoError(t, err)
+		_, err = b.WriteBatch(back)
+		require.NoError(t, err)
+		_, err = a.ReadBatch(in)
+		require.NoError(t, err)
+	}
+	require.Zero(t, testing.AllocsPerRun(100, turn))
+}
+
+func TestControlDataOfOthersIsSkipped(t *testing.T) {
+	for _, oob := range [][]byte{nil, {1}, make([]byte, 16), bytes.Repeat([]byte{0xff}, 64)} {
+		local, ecn := parseControl(oob)
+		require.False(t, local.IsValid())
+		require.Equal(t, NotECT, ecn)
+	}
+}
+
+func BenchmarkLoopback1200(b *testing.B) {
+	s, r := listen(b, "127.0.0.1:0"), listen(b, "127.0.0.1:0")
+	msgs := []Message{{Data: make([]byte, 1200), Remote: r.AddrPort(), ECN: ECT0}}
+	in := NewReadBatch()
+	b.SetBytes(1200)
+	b.ReportAllocs()
+	for b.Loop() {
+		_, _ = s.WriteBatch(msgs)
+		_, _ = r.ReadBatch(in)
+	}
+}
