@@ -2,16 +2,16 @@ package wire
 
 // NewSessionID hands out a session ID that the peer may put into packets on a path.
 type NewSessionID struct {
-	Path  uint64 // at most MaxPathID
-	Seq   uint64 // counts the IDs of a path from 0, which is the ID of the handshake on path 0
-	ID    ID     // 4 or 8 bytes
-	Token ResetToken
+	Path     uint64 // at most MaxPathID
+	Sequence uint64 // counts the IDs of a path from 0, which is the ID of the handshake on path 0
+	ID       ID     // 4 or 8 bytes
+	Token    ResetToken
 }
 
 // ParseNewSessionID parses a NEW_SESSION_ID frame.
 func ParseNewSessionID(b []byte) (NewSessionID, int) {
 	c := newCursor(b)
-	f := NewSessionID{Path: c.varintMax(MaxPathID), Seq: c.varint()} // spec: WIRE-23
+	f := NewSessionID{Path: c.varintMax(MaxPathID), Sequence: c.varint()} // spec: WIRE-23
 	n := int(c.byte())
 	c.require(n != 0 && ValidIDLen(n)) // spec: WIRE-24
 	if id := c.bytes(n); !c.bad {
@@ -23,7 +23,7 @@ func ParseNewSessionID(b []byte) (NewSessionID, int) {
 
 // Append appends the frame.
 func (f NewSessionID) Append(b []byte) []byte {
-	b = appendFrame(b, TypeNewSessionID, f.Path, f.Seq)
+	b = appendFrame(b, FrameNewSessionID, f.Path, f.Sequence)
 	b = append(b, byte(f.ID.Len()))
 	b = f.ID.Append(b)
 	return append(b, f.Token[:]...)
@@ -31,20 +31,20 @@ func (f NewSessionID) Append(b []byte) []byte {
 
 // RetireSessionID says that the sender will not use one of the receiver's IDs any more.
 type RetireSessionID struct {
-	Path uint64 // at most MaxPathID
-	Seq  uint64
+	Path     uint64 // at most MaxPathID
+	Sequence uint64
 }
 
 // ParseRetireSessionID parses a RETIRE_SESSION_ID frame.
 func ParseRetireSessionID(b []byte) (RetireSessionID, int) {
 	c := newCursor(b)
-	f := RetireSessionID{Path: c.varintMax(MaxPathID), Seq: c.varint()}
+	f := RetireSessionID{Path: c.varintMax(MaxPathID), Sequence: c.varint()}
 	return f, c.consumed()
 }
 
 // Append appends the frame.
 func (f RetireSessionID) Append(b []byte) []byte {
-	return appendFrame(b, TypeRetireSessionID, f.Path, f.Seq)
+	return appendFrame(b, FrameRetireSessionID, f.Path, f.Sequence)
 }
 
 // PathDataLen is the length of the random content of a path challenge in bytes: 64 bits, as many as
@@ -62,7 +62,7 @@ func ParsePathChallenge(b []byte) (PathChallenge, int) {
 
 // Append appends the frame.
 func (f PathChallenge) Append(b []byte) []byte {
-	return append(append(b, byte(TypePathChallenge)), f.Data[:]...)
+	return append(append(b, byte(FramePathChallenge)), f.Data[:]...)
 }
 
 // PathResponse answers a path challenge.
@@ -76,7 +76,7 @@ func ParsePathResponse(b []byte) (PathResponse, int) {
 
 // Append appends the frame.
 func (f PathResponse) Append(b []byte) []byte {
-	return append(append(b, byte(TypePathResponse)), f.Data[:]...)
+	return append(append(b, byte(FramePathResponse)), f.Data[:]...)
 }
 
 func consumePathData(b []byte) (data [PathDataLen]byte, n int) {

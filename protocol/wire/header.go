@@ -33,9 +33,9 @@ const (
 )
 
 const (
-	// InitSize is the size of every INIT and FIN datagram in bytes. It is the smallest datagram size
+	// MinInitSize is the size of every INIT and FIN datagram in bytes. It is the smallest datagram size
 	// that Godwit needs a path to carry, and it bounds amplification.
-	InitSize = 1200
+	MinInitSize = 1200
 	// MaxDatagramSize is the largest payload that the length field of UDP can state, in bytes, and the
 	// default of the parameter that limits it.
 	MaxDatagramSize = 65527
@@ -251,6 +251,37 @@ func ParseShort(b []byte, idLen int) (Short, error) {
 		return Short{}, ErrTruncated // spec: WIRE-12
 	}
 	return Short{DCID: MakeID(b[1 : 1+idLen]), PNOffset: 1 + idLen}, nil
+}
+
+// HasDestination reports whether the protected packet b is addressed to id.
+func HasDestination(b []byte, id ID) bool {
+	n := id.Len()
+	return len(b) > n && IsShort(b[0]) && string(b[1:1+n]) == string(id.b[:n])
+}
+
+// MinReset is the size of the smallest stateless reset in bytes. It looks like a protected packet with
+// the longest header and a few bytes of content, so that nobody can tell it by its size.
+const MinReset = 41
+
+// AppendReset appends a stateless reset: the bytes of random, of which the first becomes the first
+// octet of a protected packet, and the token. Fewer random bytes than MinReset needs are a bug of the
+// caller and panic.
+func AppendReset(b, random []byte, token ResetToken) []byte {
+	if len(random)+ResetTokenLen < MinReset {
+		panic("BUG: stateless reset too small")
+	}
+	b = append(b, shortBits|random[0]&^shortFixedMask)
+	b = append(b, random[1:]...)
+	return append(b, token[:]...)
+}
+
+// TrailingToken returns the last bytes of a datagram as the reset token that they may be, or false for
+// a datagram that cannot be a stateless reset.
+func TrailingToken(b []byte) (ResetToken, bool) {
+	if len(b) < MinReset || !IsShort(b[0]) {
+		return ResetToken{}, false // spec: WIRE-16
+	}
+	return ResetToken(b[len(b)-ResetTokenLen:]), true
 }
 
 // ShortBits splits an unmasked first octet into the key phase and the length of the packet number.

@@ -165,17 +165,17 @@ func (ImmediateAck) String() string { return "IMMEDIATE_ACK" }
 
 // String returns the frame as text.
 func (f AckFrequency) String() string {
-	return fmt.Sprintf("ACK_FREQUENCY seq=%d packets=%d delay=%dµs", f.Seq, f.Packets, f.DelayMicros)
+	return fmt.Sprintf("ACK_FREQUENCY seq=%d packets=%d delay=%dµs", f.Sequence, f.Packets, f.DelayMicros)
 }
 
 // String returns the frame as text, the token shortened.
 func (f NewSessionID) String() string {
-	return fmt.Sprintf("NEW_SESSION_ID path=%d seq=%d id=%s token=%s", f.Path, f.Seq, f.ID, f.Token)
+	return fmt.Sprintf("NEW_SESSION_ID path=%d seq=%d id=%s token=%s", f.Path, f.Sequence, f.ID, f.Token)
 }
 
 // String returns the frame as text.
 func (f RetireSessionID) String() string {
-	return fmt.Sprintf("RETIRE_SESSION_ID path=%d seq=%d", f.Path, f.Seq)
+	return fmt.Sprintf("RETIRE_SESSION_ID path=%d seq=%d", f.Path, f.Sequence)
 }
 
 // String returns the frame as text.
@@ -265,7 +265,7 @@ func (f Message) String() string {
 func (f Skip) String() string { return fmt.Sprintf("SKIP channel=%d next=%d", f.Channel, f.Next) }
 
 // String returns the frame as text.
-func (f Source) String() string { return fmt.Sprintf("SOURCE seq=%d", f.Seq) }
+func (f Source) String() string { return fmt.Sprintf("SOURCE seq=%d", f.Sequence) }
 
 // String returns the frame as text, with the size of its data.
 func (f Repair) String() string {
@@ -283,12 +283,10 @@ func (f RepairReport) String() string {
 
 // String returns the frame as text. The reason is the peer's and is quoted.
 func (f Close) String() string {
-	return fmt.Sprintf("CLOSE code=%s frame=%s reason=%q", f.Code, f.FrameType, f.Reason)
-}
-
-// String returns the frame as text. The reason is the peer's and is quoted.
-func (f CloseApp) String() string {
-	return fmt.Sprintf("CLOSE_APP code=%d reason=%q", f.Code, f.Reason)
+	if f.App {
+		return fmt.Sprintf("CLOSE_APP code=%d reason=%q", f.Code, f.Reason)
+	}
+	return fmt.Sprintf("CLOSE code=%s frame=%s reason=%q", ErrorCode(f.Code), f.Frame, f.Reason)
 }
 
 // String returns the frame as text, with the size of its data.
