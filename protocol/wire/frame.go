@@ -45,9 +45,9 @@ func parseBody(t FrameType, b []byte) (Frame, int) {
 		return boxed(ParseMessage(t, b))
 	case IsGrease(t):
 		return parseGrease(t, b)
-	case t < FrameStream:
+	case t < TypeStream:
 		return parseSessionFrame(t, b)
-	case t <= FrameStreamsBlockedUni:
+	case t <= TypeStreamsBlockedUni:
 		return parseStreamControl(t, b)
 	default:
 		return parseLateFrame(t, b)
@@ -65,28 +65,28 @@ func parseGrease(t FrameType, b []byte) (Frame, int) {
 
 func parseSessionFrame(t FrameType, b []byte) (Frame, int) {
 	switch t {
-	case FramePadding:
+	case TypePadding:
 		n := SkipPadding(b)
 		return Padding{N: 1 + n}, n
-	case FramePing:
+	case TypePing:
 		return Ping{}, 0
-	case FrameImmediateAck:
+	case TypeImmediateAck:
 		return ImmediateAck{}, 0
-	case FrameAckFrequency:
+	case TypeAckFrequency:
 		return boxed(ParseAckFrequency(b))
-	case FrameNewSessionID:
+	case TypeNewSessionID:
 		return boxed(ParseNewSessionID(b))
-	case FrameRetireSessionID:
+	case TypeRetireSessionID:
 		return boxed(ParseRetireSessionID(b))
-	case FramePathChallenge:
+	case TypePathChallenge:
 		return boxed(ParsePathChallenge(b))
-	case FramePathResponse:
+	case TypePathResponse:
 		return boxed(ParsePathResponse(b))
-	case FrameAddressToken:
+	case TypeAddressToken:
 		return boxed(ParseAddressToken(b))
-	case FrameTicket:
+	case TypeTicket:
 		return boxed(ParseTicket(b))
-	case FrameKeyPace:
+	case TypeKeyPace:
 		return boxed(ParseKeyPace(b))
 	default:
 		return nil, -1
@@ -95,21 +95,21 @@ func parseSessionFrame(t FrameType, b []byte) (Frame, int) {
 
 func parseStreamControl(t FrameType, b []byte) (Frame, int) {
 	switch t {
-	case FrameResetStream:
+	case TypeResetStream:
 		return boxed(ParseResetStream(b))
-	case FrameStopSending:
+	case TypeStopSending:
 		return boxed(ParseStopSending(b))
-	case FrameMaxData:
+	case TypeMaxData:
 		return boxed(ParseMaxData(b))
-	case FrameMaxStreamData:
+	case TypeMaxStreamData:
 		return boxed(ParseMaxStreamData(b))
-	case FrameMaxStreamsBidi, FrameMaxStreamsUni:
+	case TypeMaxStreamsBidi, TypeMaxStreamsUni:
 		return boxed(ParseMaxStreams(t, b))
-	case FrameDataBlocked:
+	case TypeDataBlocked:
 		return boxed(ParseDataBlocked(b))
-	case FrameStreamDataBlocked:
+	case TypeStreamDataBlocked:
 		return boxed(ParseStreamDataBlocked(b))
-	case FrameStreamsBlockedBidi, FrameStreamsBlockedUni:
+	case TypeStreamsBlockedBidi, TypeStreamsBlockedUni:
 		return boxed(ParseStreamsBlocked(t, b))
 	default:
 		return nil, -1
@@ -118,20 +118,22 @@ func parseStreamControl(t FrameType, b []byte) (Frame, int) {
 
 func parseLateFrame(t FrameType, b []byte) (Frame, int) {
 	switch t {
-	case FrameChannel:
+	case TypeChannel:
 		return boxed(ParseChannel(b))
-	case FrameSkip:
+	case TypeSkip:
 		return boxed(ParseSkip(b))
-	case FrameSource:
+	case TypeSource:
 		return boxed(ParseSource(b))
-	case FrameRepair:
+	case TypeRepair:
 		return boxed(ParseRepair(b))
-	case FrameRepairReport:
+	case TypeRepairReport:
 		return boxed(ParseRepairReport(b))
-	case FrameDone:
+	case TypeDone:
 		return Done{}, 0
-	case FrameClose, FrameCloseApp:
-		return boxed(ParseClose(t, b))
+	case TypeClose:
+		return boxed(ParseClose(b))
+	case TypeCloseApp:
+		return boxed(ParseCloseApp(b))
 	default:
 		return nil, -1
 	}
