@@ -88,6 +88,9 @@ func withGrease(versions []uint32, random [4]byte) []uint32 {
 // SetCookie puts a cookie or an address token from an earlier session into the
 // INIT. Nothing else of it changes but mac1.
 func (c *Client) SetCookie(cookie [CookieSize]byte) {
+	if c.init == nil {
+		return // cleared
+	}
 	tail := c.init[InitSize-initTail:]
 	copy(tail, cookie[:])
 	m := mac(&c.mac1Key, c.initHash[:], tail[:CookieSize])

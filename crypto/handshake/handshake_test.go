@@ -182,9 +182,9 @@ var settings = map[string]setting{
 	"NK anonymous client, pinned server":      {},
 	"XK client with a static key":             {identity: true},
 	"PSK only, server known by the group key": {psk: true, noPin: true},
-	"PSK and pin":                             {psk: true},
-	"PSK, pin and client key":                 {psk: true, identity: true},
-	"PSK only, client with a static key":      {psk: true, noPin: true, identity: true},
+	"PSK and pin":                        {psk: true},
+	"PSK, pin and client key":            {psk: true, identity: true},
+	"PSK only, client with a static key": {psk: true, noPin: true, identity: true},
 }
 
 func TestBothEndsFinishWithTheSameSecrets(t *testing.T) {

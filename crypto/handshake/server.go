@@ -32,6 +32,10 @@ type Server struct {
 	statics []static
 
 	agreements uint64 // X25519 operations that clients caused
+
+	// Where a FIN is tried, so that a forged one allocates nothing.
+	work symmetric
+	text [kemTextSize]byte
 }
 
 // NewServer makes a server. The error says what is wrong with the

@@ -20,24 +20,25 @@ func (h *Half) HandleFin(datagram []byte, headerLen int) (Result, error) {
 	if h.done {
 		return Result{}, ErrUnexpected
 	}
-	s := h.sym
+	s := &h.server.work
+	*s = h.sym
 	defer s.clear()
 	s.mixHash(datagram[:headerLen])
 	body := datagram[headerLen:]
 
-	text, err := s.openAndHash(nil, body[:kemTextSize+tagSize])
+	text, err := s.openAndHash(h.server.text[:0], body[:kemTextSize+tagSize])
 	if err != nil {
 		return Result{}, err
 	}
-	if err := h.decapsulate(&s, text); err != nil {
+	if err := h.decapsulate(s, text); err != nil {
 		return Result{}, err
 	}
 	body = body[kemTextSize+tagSize:]
-	client, err := h.openStatic(&s, body[:keySize+tagSize])
+	client, err := h.openStatic(s, body[:keySize+tagSize])
 	if err != nil {
 		return Result{}, err
 	}
-	if err := openConfirm(&s, body[keySize+tagSize:]); err != nil {
+	if err := openConfirm(s, body[keySize+tagSize:]); err != nil {
 		return Result{}, err
 	}
 	h.done = true

@@ -16,10 +16,11 @@ import (
 type symmetric struct {
 	ck [keySize]byte // chaining key
 	h  [keySize]byte // hash of everything so far
-	k  [keySize]byte // present message key, when keyed
+	k  [keySize]byte // present message key
 	n  uint64        // its next nonce
 
-	keyed bool
+	nonce  [chacha20poly1305.NonceSize]byte // room for the laid out nonce
+	cipher aead                             // ChaCha20-Poly1305 under k; nil before there is a key
 }
 
 // newSymmetric starts from the name of a protocol. Names of up to 32 bytes
@@ -35,12 +36,19 @@ func newSymmetric(name string) symmetric {
 	return s
 }
 
-// mixHash adds data to the hash: h = SHA-256(h ‖ data).
+// maxMix is the longest input of mixHash: the largest message.
+const maxMix = InitSize
+
+// mixHash adds data, at most maxMix bytes, to the hash: h = SHA-256(h ‖ data).
+// Both lie on the stack, since forged messages come this far.
 func (s *symmetric) mixHash(data []byte) {
-	d := sha256.New()
-	d.Write(s.h[:])
-	d.Write(data)
-	d.Sum(s.h[:0])
+	if len(data) > maxMix {
+		panic("BUG: input of the transcript is too long")
+	}
+	var b [keySize + maxMix]byte
+	n := copy(b[:], s.h[:])
+	n += copy(b[n:], data)
+	s.h = sha256.Sum256(b[:n])
 }
 
 // mixKey adds a secret, or a public value that stands for one, to the chaining
@@ -60,9 +68,12 @@ func (s *symmetric) mixKeyAndHash(input []byte) {
 }
 
 func (s *symmetric) setKey(k []byte) {
+	a, err := chacha20poly1305.New(k)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
 	copy(s.k[:], k)
-	s.n = 0
-	s.keyed = true
+	s.n, s.cipher = 0, a
 }
 
 // expand is Noise's HKDF with n outputs of 32 bytes: that of RFC 5869 with the
@@ -79,15 +90,18 @@ func (s *symmetric) expand(input []byte, n int) []byte {
 // adds it to the hash. The nonce goes on.
 func (s *symmetric) sealAndHash(b, text []byte) []byte {
 	start := len(b)
-	b = s.aead().Seal(b, s.nonce(), text, s.h[:])
+	s.putNonce()
+	b = s.cipher.Seal(b, s.nonce[:], text, s.h[:])
 	s.n++
 	s.mixHash(b[start:])
 	return b
 }
 
-// openAndHash appends the opened text to b. On failure the state is as it was.
+// openAndHash appends the opened text to b. On failure keys and hash are as
+// they were.
 func (s *symmetric) openAndHash(b, sealed []byte) ([]byte, error) {
-	text, err := s.aead().Open(b, s.nonce(), sealed, s.h[:])
+	s.putNonce()
+	text, err := s.cipher.Open(b, s.nonce[:], sealed, s.h[:])
 	if err != nil {
 		return nil, ErrAuth
 	}
@@ -96,30 +110,15 @@ func (s *symmetric) openAndHash(b, sealed []byte) ([]byte, error) {
 	return text, nil
 }
 
-func (s *symmetric) aead() aead {
-	if !s.keyed {
-		panic("BUG: handshake text sealed before there was a key")
-	}
-	a, err := chacha20poly1305.New(s.k[:])
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	return a
-}
-
 // aead is the part of cipher.AEAD that is used here.
 type aead interface {
 	Seal(dst, nonce, text, ad []byte) []byte
 	Open(dst, nonce, sealed, ad []byte) ([]byte, error)
 }
 
-// nonce is four zero bytes and the counter, little-endian, as Noise lays it
-// out for ChaCha20-Poly1305.
-func (s *symmetric) nonce() []byte {
-	var n [chacha20poly1305.NonceSize]byte
-	binary.LittleEndian.PutUint64(n[4:], s.n)
-	return n[:]
-}
+// putNonce lays out the nonce: four zero bytes and the counter, little-endian,
+// as Noise has it for ChaCha20-Poly1305.
+func (s *symmetric) putNonce() { binary.LittleEndian.PutUint64(s.nonce[4:], s.n) }
 
 // clear forgets all keys.
 func (s *symmetric) clear() { *s = symmetric{} }
