@@ -1,0 +1,316 @@
+package protocol
+
+import (
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// sendStream is the sending half of a stream.
+type sendStream struct {
+	pipe  pipe     // bytes accepted from the application; start: all before it is acknowledged
+	next  uint64   // first byte that was never sent
+	max   uint64   // the peer's limit; only grows
+	acked rangeset // acknowledged beyond pipe.start
+	lost  rangeset // sent, lost and not sent again
+
+	blockedAt uint64 // the limit that the peer was told stops us
+	code      uint64 // of reset
+	fin       sentState
+	reset     sentState
+	blocked   sentState
+	stopped   bool // the peer asked for the reset
+	full      bool // a Write did not fit; the application waits for EventStreamWritable
+	counted   bool // in streamsState.unsettled
+}
+
+const (
+	// minSendBuffer is what a stream may buffer for sending on any path: one long write.
+	minSendBuffer = 256 << 10
+	// DefaultMaxSendBuffer bounds what one stream may buffer on long and fast paths, in bytes.
+	DefaultMaxSendBuffer = 16 << 20
+	// sendBufferPaths is how many bandwidth-delay products the buffer holds: one in flight and one
+	// to go on with until the application writes again.
+	sendBufferPaths = 2
+	// writableShare is the part of the buffer that must be free before a waiting writer is woken, so
+	// that it writes large pieces.
+	writableShare = 4
+	// minFragment is the least data that is split off to fill a packet. Its frame costs about
+	// eight bytes.
+	minFragment = 32
+)
+
+// Write takes bytes of p for sending, as many as the send buffer has room for, and returns how many.
+// When that is less than all, EventStreamWritable says when there is room again. Errors:
+// ErrWriteClosed after CloseWrite or Reset, *StreamError when the peer stopped the stream, the
+// session's error when that has ended.
+func (s *Stream) Write(p []byte) (int, error) {
+	if err := s.writeError(); err != nil {
+		return 0, err
+	}
+	w := &s.send
+	room := s.streams.sendBuffer - min(s.streams.sendBuffer, w.pipe.len())
+	n := int(min(room, maxOffset-w.pipe.end, uint64(len(p))))
+	if n < len(p) {
+		w.full = true
+	}
+	w.pipe.write(w.pipe.end, p[:n])
+	s.checkBlocked()
+	s.settle()
+	return n, nil
+}
+
+func (s *Stream) writeError() error {
+	switch w := &s.send; {
+	case !s.canSend():
+		return ErrWriteClosed
+	case w.stopped:
+		return &StreamError{Code: w.code, Remote: true}
+	case w.reset.isSet() || w.fin.isSet():
+		return ErrWriteClosed
+	}
+	return s.streams.err
+}
+
+// Writable reports whether a Write would take bytes or fail, rather than take nothing.
+func (s *Stream) Writable() bool {
+	return s.writeError() != nil || s.send.pipe.len() < s.streams.sendBuffer
+}
+
+// CloseWrite says that no more will be written. What was written is still delivered, and the peer
+// then reads EOF. Further calls do nothing.
+func (s *Stream) CloseWrite() {
+	if s.writeError() != nil {
+		return
+	}
+	s.send.fin.queue()
+	s.settle()
+}
+
+// Reset ends the sending direction at once: what has not arrived may never do, and the peer's reads
+// fail with a *StreamError that has the code (at most 2^62-1). It does nothing when all data and the
+// end are acknowledged, or after an earlier reset.
+func (s *Stream) Reset(code uint64) { s.ResetAt(code, 0) }
+
+// ResetAt is Reset, except that the first prefix bytes of the stream are still delivered. A prefix
+// beyond what was written means all that was.
+func (s *Stream) ResetAt(code, prefix uint64) {
+	w := &s.send
+	if !s.canSend() || w.reset.isSet() || w.over() || s.streams.err != nil {
+		return
+	}
+	w.code = min(code, maxOffset)
+	w.blocked = sentUnset
+	end := min(max(prefix, w.pipe.start), w.pipe.end)
+	w.pipe.truncate(end)
+	w.acked.sub(end, maxOffset)
+	w.lost.sub(end, maxOffset)
+	w.reset.queue()
+	s.queueControl()
+	s.wake()
+	s.settle()
+}
+
+// stop answers the peer's STOP_SENDING.
+//
+// spec: STR-18
+func (s *Stream) stop(code uint64) {
+	w := &s.send
+	if w.reset.isSet() || w.over() || s.streams.err != nil {
+		return
+	}
+	w.stopped = true
+	w.full = true // whoever waits learns of it
+	s.Reset(code)
+}
+
+// finalSize is the size of a reset stream: all that was sent, and what of the prefix was not yet.
+func (w *sendStream) finalSize() uint64 { return max(w.next, w.pipe.end) }
+
+// wants returns the queue that the stream belongs in.
+func (w *sendStream) wants() sendQueue {
+	switch {
+	case len(w.lost) > 0 || w.fin == sentQueued && !w.reset.isSet() && w.next >= w.pipe.end:
+		return queueLost
+	case w.next < min(w.pipe.end, w.max):
+		return queueFresh
+	}
+	return queueNone
+}
+
+// unsettled reports whether something of the stream still has to be acknowledged.
+func (w *sendStream) unsettled() bool {
+	return w.pipe.start < w.pipe.end || w.reset == sentQueued || w.reset == sentFlying ||
+		!w.reset.isSet() && (w.fin == sentQueued || w.fin == sentFlying)
+}
+
+// over reports whether the peer has everything of this direction, its end included.
+func (w *sendStream) over() bool {
+	if w.pipe.start < w.pipe.end {
+		return false
+	}
+	return w.reset == sentAcked || !w.reset.isSet() && w.fin == sentAcked
+}
+
+// checkBlocked queues STREAM_DATA_BLOCKED when the peer's limit stops the stream, once per limit.
+//
+// spec: STR-34
+func (s *Stream) checkBlocked() {
+	w := &s.send
+	if w.next < w.max || w.next >= w.pipe.end || w.blocked.isSet() && w.blockedAt == w.max {
+		return
+	}
+	w.blockedAt = w.max
+	w.blocked.queue()
+	s.queueControl()
+}
+
+// raiseLimit takes a limit from the peer.
+func (s *Stream) raiseLimit(limit uint64) {
+	w := &s.send
+	if limit <= w.max {
+		return
+	}
+	w.max = limit
+	w.blocked = sentUnset
+	s.checkBlocked()
+	s.reschedule()
+}
+
+// appendFrame appends the stream's next frame, at most space bytes long, and returns how much data
+// it carries. A frame that does not fit leaves b as it was.
+func (s *Stream) appendFrame(b []byte, space int, facts *[]fact) ([]byte, int) {
+	off, n := s.send.nextRange(s.streams.sessionCredit(), s.budget())
+	header := wire.SizeStreamHeader(s.id, off, 0, false)
+	if space-header < min(n, minFragment) || space < header {
+		return b, 0
+	}
+	n = min(n, space-header)
+	w := &s.send
+	fin := w.fin.isSet() && !w.reset.isSet() && off+uint64(n) == w.pipe.end
+	// A frame that reaches the end of the packet needs no length. One that would reach it but for
+	// the bytes of its length is pushed there with padding.
+	withLen := wire.SizeStreamHeader(s.id, off, n, true)+n <= space && n < space-header
+	if !withLen {
+		for range space - header - n {
+			b = append(b, byte(wire.TypePadding))
+		}
+	}
+	b = wire.AppendStreamHeader(b, s.id, off, n, fin, withLen)
+	b = w.pipe.appendTo(b, off, n)
+	s.noteSent(off, uint64(n), fin)
+	*facts = append(*facts, streamFact(s, off, n, fin))
+	return b, n
+}
+
+// nextRange returns what to send next: the oldest lost range, else new data within the stream's and
+// the session's limits. A length of 0 stands for an end without data.
+func (w *sendStream) nextRange(credit uint64, budget int) (off uint64, n int) {
+	if len(w.lost) > 0 {
+		r := w.lost[0]
+		return r.start, int(min(r.end-r.start, uint64(budget)))
+	}
+	off = w.next
+	if end := min(w.pipe.end, w.max); off < end {
+		return off, int(min(end-off, credit, uint64(budget)))
+	}
+	return w.pipe.end, 0
+}
+
+func (s *Stream) noteSent(off, n uint64, fin bool) {
+	w := &s.send
+	if end := off + n; end > w.next {
+		s.streams.sent += end - w.next
+		w.next = end
+		s.checkBlocked()
+	} else if n > 0 {
+		w.lost.sub(off, end)
+	}
+	if fin {
+		w.fin.sent()
+	}
+	if w.reset == sentQueued {
+		s.queueControl() // the prefix may just have been sent
+	}
+	s.reschedule()
+}
+
+func streamFact(s *Stream, off uint64, n int, fin bool) fact {
+	b := uint64(n) << 1
+	if fin {
+		b |= 1
+	}
+	return fact{kind: factStream, stream: s, a: off, b: b}
+}
+
+// dataAcked takes the news that a STREAM frame arrived.
+func (s *Stream) dataAcked(off, n uint64, fin bool) {
+	w := &s.send
+	if fin {
+		w.fin.acked()
+	}
+	end := min(off+n, w.pipe.end)
+	if off < end && end > w.pipe.start {
+		s.bytesAcked(max(off, w.pipe.start), end)
+	}
+	s.settle()
+}
+
+func (s *Stream) bytesAcked(start, end uint64) {
+	w := &s.send
+	if len(w.lost) > 0 {
+		w.lost.sub(start, end) // it was late, not lost
+	}
+	if start > w.pipe.start {
+		w.acked.add(start, end)
+		return
+	}
+	if len(w.acked) > 0 && w.acked[0].start <= end {
+		w.acked.add(start, end)
+		end = w.acked[0].end
+		w.acked.sub(0, end)
+	}
+	s.streams.progress += end - w.pipe.start
+	w.pipe.discard(end)
+	if w.full && s.streams.sendBuffer-min(s.streams.sendBuffer, w.pipe.len()) >= s.streams.sendBuffer/writableShare {
+		s.wake()
+	}
+}
+
+// wake tells the application that a write would no longer take nothing, if it waits for that.
+func (s *Stream) wake() {
+	if s.send.full {
+		s.send.full = false
+		s.streams.emit(EventStreamWritable, s)
+	}
+}
+
+// dataLost takes the news that a STREAM frame was lost: what of it has not arrived otherwise is sent
+// again.
+//
+// spec: STR-8
+func (s *Stream) dataLost(off, n uint64, fin bool) {
+	w := &s.send
+	if fin {
+		w.fin.lost()
+	}
+	start, end := max(off, w.pipe.start), min(off+n, w.pipe.end)
+	if start < end {
+		w.lost.add(start, end)
+		for i := searchRange(w.acked, start); i < len(w.acked) && w.acked[i].start < end; i++ {
+			w.lost.sub(w.acked[i].start, w.acked[i].end)
+		}
+	}
+	s.reschedule()
+}
+
+// searchRange returns the index of the first range that ends after v.
+func searchRange(r rangeset, v uint64) int {
+	low, high := 0, len(r)
+	for low < high {
+		if mid := (low + high) / 2; r[mid].end <= v {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
