@@ -9,7 +9,7 @@ type ErrorCode uint64
 // The transport error codes.
 const (
 	NoError           ErrorCode = 0  // closed on purpose, nothing is wrong
-	InternalError     ErrorCode = 1  // the sender of the frame cannot go on
+	Internal          ErrorCode = 1  // the sender of the frame cannot go on
 	FrameEncoding     ErrorCode = 2  // a frame is malformed or its type unknown
 	ProtocolViolation ErrorCode = 3  // a rule without a code of its own was broken
 	FlowControl       ErrorCode = 4  // more data than the limits allow
@@ -30,7 +30,7 @@ const (
 
 var errorCodeNames = [...]string{
 	NoError:           "NO_ERROR",
-	InternalError:     "INTERNAL",
+	Internal:          "INTERNAL",
 	FrameEncoding:     "FRAME_ENCODING",
 	ProtocolViolation: "PROTOCOL_VIOLATION",
 	FlowControl:       "FLOW_CONTROL",

@@ -45,9 +45,9 @@ func parseBody(t FrameType, b []byte) (Frame, int) {
 		return boxed(ParseMessage(t, b))
 	case IsGrease(t):
 		return parseGrease(t, b)
-	case t < TypeStream:
+	case t < FrameStream:
 		return parseSessionFrame(t, b)
-	case t <= TypeStreamsBlockedUni:
+	case t <= FrameStreamsBlockedUni:
 		return parseStreamControl(t, b)
 	default:
 		return parseLateFrame(t, b)
@@ -65,28 +65,28 @@ func parseGrease(t FrameType, b []byte) (Frame, int) {
 
 func parseSessionFrame(t FrameType, b []byte) (Frame, int) {
 	switch t {
-	case TypePadding:
+	case FramePadding:
 		n := SkipPadding(b)
 		return Padding{N: 1 + n}, n
-	case TypePing:
+	case FramePing:
 		return Ping{}, 0
-	case TypeImmediateAck:
+	case FrameImmediateAck:
 		return ImmediateAck{}, 0
-	case TypeAckFrequency:
+	case FrameAckFrequency:
 		return boxed(ParseAckFrequency(b))
-	case TypeNewSessionID:
+	case FrameNewSessionID:
 		return boxed(ParseNewSessionID(b))
-	case TypeRetireSessionID:
+	case FrameRetireSessionID:
 		return boxed(ParseRetireSessionID(b))
-	case TypePathChallenge:
+	case FramePathChallenge:
 		return boxed(ParsePathChallenge(b))
-	case TypePathResponse:
+	case FramePathResponse:
 		return boxed(ParsePathResponse(b))
-	case TypeAddressToken:
+	case FrameAddressToken:
 		return boxed(ParseAddressToken(b))
-	case TypeTicket:
+	case FrameTicket:
 		return boxed(ParseTicket(b))
-	case TypeKeyPace:
+	case FrameKeyPace:
 		return boxed(ParseKeyPace(b))
 	default:
 		return nil, -1
@@ -95,21 +95,21 @@ func parseSessionFrame(t FrameType, b []byte) (Frame, int) {
 
 func parseStreamControl(t FrameType, b []byte) (Frame, int) {
 	switch t {
-	case TypeResetStream:
+	case FrameResetStream:
 		return boxed(ParseResetStream(b))
-	case TypeStopSending:
+	case FrameStopSending:
 		return boxed(ParseStopSending(b))
-	case TypeMaxData:
+	case FrameMaxData:
 		return boxed(ParseMaxData(b))
-	case TypeMaxStreamData:
+	case FrameMaxStreamData:
 		return boxed(ParseMaxStreamData(b))
-	case TypeMaxStreamsBidi, TypeMaxStreamsUni:
+	case FrameMaxStreamsBidi, FrameMaxStreamsUni:
 		return boxed(ParseMaxStreams(t, b))
-	case TypeDataBlocked:
+	case FrameDataBlocked:
 		return boxed(ParseDataBlocked(b))
-	case TypeStreamDataBlocked:
+	case FrameStreamDataBlocked:
 		return boxed(ParseStreamDataBlocked(b))
-	case TypeStreamsBlockedBidi, TypeStreamsBlockedUni:
+	case FrameStreamsBlockedBidi, FrameStreamsBlockedUni:
 		return boxed(ParseStreamsBlocked(t, b))
 	default:
 		return nil, -1
@@ -118,22 +118,20 @@ func parseStreamControl(t FrameType, b []byte) (Frame, int) {
 
 func parseLateFrame(t FrameType, b []byte) (Frame, int) {
 	switch t {
-	case TypeChannel:
+	case FrameChannel:
 		return boxed(ParseChannel(b))
-	case TypeSkip:
+	case FrameSkip:
 		return boxed(ParseSkip(b))
-	case TypeSource:
+	case FrameSource:
 		return boxed(ParseSource(b))
-	case TypeRepair:
+	case FrameRepair:
 		return boxed(ParseRepair(b))
-	case TypeRepairReport:
+	case FrameRepairReport:
 		return boxed(ParseRepairReport(b))
-	case TypeDone:
+	case FrameDone:
 		return Done{}, 0
-	case TypeClose:
-		return boxed(ParseClose(b))
-	case TypeCloseApp:
-		return boxed(ParseCloseApp(b))
+	case FrameClose, FrameCloseApp:
+		return boxed(ParseClose(t, b))
 	default:
 		return nil, -1
 	}

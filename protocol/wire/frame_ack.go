@@ -16,7 +16,7 @@ const (
 	MaxStamp = maxVarint4
 )
 
-// Flags in the type of an ACK frame, counted from TypeAck.
+// Flags in the type of an ACK frame, counted from FrameAck.
 const (
 	ackFlagECN   = 1
 	ackFlagStamp = 2
@@ -68,7 +68,7 @@ func ParseAck(t FrameType, b []byte) (Ack, int) {
 	a.Count = int(c.varintMax(MaxAckRanges - 1)) // spec: WIRE-19
 	a.FirstRange = c.varintMax(a.Largest)        // spec: WIRE-20
 	a.ranges = c.ackRanges(a.Count, a.Largest-a.FirstRange)
-	flags := t - TypeAck
+	flags := t - FrameAck
 	if flags&ackFlagECN != 0 {
 		a.HasECN = true
 		a.ECN = ECNCounts{ECT0: c.varint(), ECT1: c.varint(), CE: c.varint()}
@@ -105,7 +105,7 @@ func (c *cursor) ackRanges(n int, smallest uint64) []byte {
 func (a Ack) Type() FrameType { return a.AckExtras.frameType() }
 
 func (x *AckExtras) frameType() FrameType {
-	t := TypeAck
+	t := FrameAck
 	if x.HasECN {
 		t += ackFlagECN
 	}
@@ -260,7 +260,7 @@ func (x *AckExtras) append(b []byte) []byte {
 type ImmediateAck struct{}
 
 // Append appends the frame.
-func (ImmediateAck) Append(b []byte) []byte { return append(b, byte(TypeImmediateAck)) }
+func (ImmediateAck) Append(b []byte) []byte { return append(b, byte(FrameImmediateAck)) }
 
 const (
 	// MaxAckPackets is the largest packet count of an ACK_FREQUENCY frame; larger delays of
@@ -292,5 +292,5 @@ func ParseAckFrequency(b []byte) (AckFrequency, int) {
 
 // Append appends the frame.
 func (f AckFrequency) Append(b []byte) []byte {
-	return appendFrame(b, TypeAckFrequency, f.Sequence, f.Packets, f.DelayMicros)
+	return appendFrame(b, FrameAckFrequency, f.Sequence, f.Packets, f.DelayMicros)
 }

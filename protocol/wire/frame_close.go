@@ -2,50 +2,35 @@ package wire
 
 import "unicode/utf8"
 
-// MaxReasonLen is the longest reason of a CLOSE frame in bytes. It is for people who read logs; one
+// MaxReason is the longest reason of a CLOSE frame in bytes. It is for people who read logs; one
 // line is enough, and the frame always fits a packet.
-const MaxReasonLen = 256
+const MaxReason = 256
 
-// Close ends the session for a reason of the transport.
+// Close ends the session: CLOSE for a reason of the transport, CLOSE_APP for one of the application.
 type Close struct {
-	Code   ErrorCode
-	Frame  FrameType // of the frame that caused it, 0 if none did
-	Reason []byte    // a view, at most MaxReasonLen bytes, UTF-8 by convention, not trusted
+	App    bool      // the application closed the session
+	Code   uint64    // an [ErrorCode], or with App a code of the application
+	Frame  FrameType // the frame that provoked it, 0 if none did; not with App
+	Reason []byte    // a view, at most MaxReason bytes, UTF-8 by convention, not trusted
 }
 
-// ParseClose parses a CLOSE frame.
-func ParseClose(b []byte) (Close, int) {
+// ParseClose parses a CLOSE or CLOSE_APP frame of type t.
+func ParseClose(t FrameType, b []byte) (Close, int) {
 	c := newCursor(b)
-	f := Close{
-		Code:   ErrorCode(c.varint()),
-		Frame:  FrameType(c.varint()),
-		Reason: c.counted(MaxReasonLen), // spec: WIRE-48
+	f := Close{App: t == FrameCloseApp, Code: c.varint()}
+	if !f.App {
+		f.Frame = FrameType(c.varint())
 	}
+	f.Reason = c.counted(MaxReason) // spec: WIRE-48
 	return f, c.consumed()
 }
 
 // Append appends the frame. A reason that is too long is cut between two characters.
 func (f Close) Append(b []byte) []byte {
-	b = appendFrame(b, TypeClose, uint64(f.Code), uint64(f.Frame))
-	return appendReason(b, f.Reason)
-}
-
-// CloseApp ends the session for a reason of the application.
-type CloseApp struct {
-	Code   uint64
-	Reason []byte // a view, at most MaxReasonLen bytes, UTF-8 by convention, not trusted
-}
-
-// ParseCloseApp parses a CLOSE_APP frame.
-func ParseCloseApp(b []byte) (CloseApp, int) {
-	c := newCursor(b)
-	f := CloseApp{Code: c.varint(), Reason: c.counted(MaxReasonLen)}
-	return f, c.consumed()
-}
-
-// Append appends the frame. A reason that is too long is cut between two characters.
-func (f CloseApp) Append(b []byte) []byte {
-	return appendReason(appendFrame(b, TypeCloseApp, f.Code), f.Reason)
+	if f.App {
+		return appendReason(appendFrame(b, FrameCloseApp, f.Code), f.Reason)
+	}
+	return appendReason(appendFrame(b, FrameClose, f.Code, uint64(f.Frame)), f.Reason)
 }
 
 func appendReason(b, reason []byte) []byte {
@@ -53,14 +38,14 @@ func appendReason(b, reason []byte) []byte {
 	return append(AppendVarint(b, uint64(len(reason))), reason...)
 }
 
-// cutReason shortens a reason to MaxReasonLen bytes or, where that would split a character, to up to
+// cutReason shortens a reason to MaxReason bytes or, where that would split a character, to up to
 // three bytes less.
 func cutReason(reason []byte) []byte {
-	if len(reason) <= MaxReasonLen {
+	if len(reason) <= MaxReason {
 		return reason
 	}
-	n := MaxReasonLen
-	for n > MaxReasonLen-utf8.UTFMax+1 && !utf8.RuneStart(reason[n]) {
+	n := MaxReason
+	for n > MaxReason-utf8.UTFMax+1 && !utf8.RuneStart(reason[n]) {
 		n--
 	}
 	return reason[:n]

@@ -1,9 +1,9 @@
 package wire
 
 const (
-	// AddressTokenLen is the length of an address token in bytes: it takes the place of the cookie in
+	// CookieSize is the length of an address token in bytes: it takes the place of the cookie in
 	// the next INIT.
-	AddressTokenLen = 32
+	CookieSize = 32
 	// MaxTicketLen is the longest ticket in bytes. Tickets of version 1 have 158 to 222 bytes; the
 	// limit is what fits INIT beside the rest of its payload, with room to grow.
 	MaxTicketLen = 512
@@ -37,7 +37,7 @@ func SkipPadding(b []byte) int {
 // AppendPadding appends n bytes of padding. A negative n appends nothing.
 func AppendPadding(b []byte, n int) []byte {
 	for range n {
-		b = append(b, byte(TypePadding))
+		b = append(b, byte(FramePadding))
 	}
 	return b
 }
@@ -49,28 +49,28 @@ func (f Padding) Append(b []byte) []byte { return AppendPadding(b, f.N) }
 type Ping struct{}
 
 // Append appends the frame.
-func (Ping) Append(b []byte) []byte { return append(b, byte(TypePing)) }
+func (Ping) Append(b []byte) []byte { return append(b, byte(FramePing)) }
 
 // Done tells the client that the server has completed the handshake.
 type Done struct{}
 
 // Append appends the frame.
-func (Done) Append(b []byte) []byte { return append(b, byte(TypeDone)) }
+func (Done) Append(b []byte) []byte { return append(b, byte(FrameDone)) }
 
 // AddressToken is a proof of address for the client's next handshake with this server or its fleet.
-type AddressToken struct{ Token [AddressTokenLen]byte }
+type AddressToken struct{ Token [CookieSize]byte }
 
 // ParseAddressToken parses an ADDRESS_TOKEN frame.
 func ParseAddressToken(b []byte) (AddressToken, int) {
 	c := newCursor(b)
 	var f AddressToken
-	copy(f.Token[:], c.bytes(AddressTokenLen))
+	copy(f.Token[:], c.bytes(CookieSize))
 	return f, c.consumed()
 }
 
 // Append appends the frame.
 func (f AddressToken) Append(b []byte) []byte {
-	return append(append(b, byte(TypeAddressToken)), f.Token[:]...)
+	return append(append(b, byte(FrameAddressToken)), f.Token[:]...)
 }
 
 // Ticket is what the client needs to resume later. Its content is the server's secret.
@@ -86,7 +86,7 @@ func ParseTicket(b []byte) (Ticket, int) {
 
 // Append appends the frame.
 func (f Ticket) Append(b []byte) []byte {
-	return append(appendFrame(b, TypeTicket, uint64(len(f.Data))), f.Data...)
+	return append(appendFrame(b, FrameTicket, uint64(len(f.Data))), f.Data...)
 }
 
 // KeyPace asks the peer to leave at least that long between its key updates.
@@ -102,4 +102,4 @@ func ParseKeyPace(b []byte) (KeyPace, int) {
 }
 
 // Append appends the frame.
-func (f KeyPace) Append(b []byte) []byte { return appendFrame(b, TypeKeyPace, f.MinMillis) }
+func (f KeyPace) Append(b []byte) []byte { return appendFrame(b, FrameKeyPace, f.MinMillis) }

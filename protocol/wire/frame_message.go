@@ -2,7 +2,7 @@ package wire
 
 import "encoding/binary"
 
-// Flags in the type of a MESSAGE frame, counted from TypeMessage.
+// Flags in the type of a MESSAGE frame, counted from FrameMessage.
 const (
 	messageFlagLen      = 1 // a length precedes the data; else the data fills the packet
 	messageFlagFragment = 2 // the data is a part: its offset and the size of the message are given
@@ -72,7 +72,7 @@ func ParseChannel(b []byte) (Channel, int) {
 
 // Append appends the frame.
 func (f Channel) Append(b []byte) []byte {
-	b = appendFrame(b, TypeChannel, f.Channel)
+	b = appendFrame(b, FrameChannel, f.Channel)
 	b = append(b, byte(f.Mode), f.Priority)
 	b = AppendVarint(b, f.DeadlineMillis)
 	return AppendVarint(b, f.PlayoutMillis)
@@ -93,7 +93,7 @@ type Message struct {
 
 // ParseMessage parses a MESSAGE frame of type t.
 func ParseMessage(t FrameType, b []byte) (Message, int) {
-	flags := t - TypeMessage
+	flags := t - FrameMessage
 	c := newCursor(b)
 	f := Message{
 		Channel:  c.varintMax(MaxChannel),
@@ -126,7 +126,7 @@ func (f *Message) fragmentFits() bool {
 
 // Type returns the frame type, flags included.
 func (f Message) Type() FrameType {
-	t := TypeMessage
+	t := FrameMessage
 	if !f.ToEnd {
 		t += messageFlagLen
 	}
@@ -170,4 +170,4 @@ func ParseSkip(b []byte) (Skip, int) {
 }
 
 // Append appends the frame.
-func (f Skip) Append(b []byte) []byte { return appendFrame(b, TypeSkip, f.Channel, f.Next) }
+func (f Skip) Append(b []byte) []byte { return appendFrame(b, FrameSkip, f.Channel, f.Next) }

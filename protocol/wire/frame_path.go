@@ -23,7 +23,7 @@ func ParseNewSessionID(b []byte) (NewSessionID, int) {
 
 // Append appends the frame.
 func (f NewSessionID) Append(b []byte) []byte {
-	b = appendFrame(b, TypeNewSessionID, f.Path, f.Sequence)
+	b = appendFrame(b, FrameNewSessionID, f.Path, f.Sequence)
 	b = append(b, byte(f.ID.Len()))
 	b = f.ID.Append(b)
 	return append(b, f.Token[:]...)
@@ -44,7 +44,7 @@ func ParseRetireSessionID(b []byte) (RetireSessionID, int) {
 
 // Append appends the frame.
 func (f RetireSessionID) Append(b []byte) []byte {
-	return appendFrame(b, TypeRetireSessionID, f.Path, f.Sequence)
+	return appendFrame(b, FrameRetireSessionID, f.Path, f.Sequence)
 }
 
 // PathDataLen is the length of the random content of a path challenge in bytes: 64 bits, as many as
@@ -62,7 +62,7 @@ func ParsePathChallenge(b []byte) (PathChallenge, int) {
 
 // Append appends the frame.
 func (f PathChallenge) Append(b []byte) []byte {
-	return append(append(b, byte(TypePathChallenge)), f.Data[:]...)
+	return append(append(b, byte(FramePathChallenge)), f.Data[:]...)
 }
 
 // PathResponse answers a path challenge.
@@ -76,7 +76,7 @@ func ParsePathResponse(b []byte) (PathResponse, int) {
 
 // Append appends the frame.
 func (f PathResponse) Append(b []byte) []byte {
-	return append(append(b, byte(TypePathResponse)), f.Data[:]...)
+	return append(append(b, byte(FramePathResponse)), f.Data[:]...)
 }
 
 func consumePathData(b []byte) (data [PathDataLen]byte, n int) {

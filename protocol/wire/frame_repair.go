@@ -25,7 +25,7 @@ func ParseSource(b []byte) (Source, int) {
 
 // Append appends the frame.
 func (f Source) Append(b []byte) []byte {
-	return binary.BigEndian.AppendUint16(append(b, byte(TypeSource)), f.Sequence)
+	return binary.BigEndian.AppendUint16(append(b, byte(FrameSource)), f.Sequence)
 }
 
 // Repair is one coded symbol over the source packets First, First+1, … First+Count-1, modulo 2^16.
@@ -48,7 +48,7 @@ func ParseRepair(b []byte) (Repair, int) {
 
 // Append appends the frame.
 func (f Repair) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint16(append(b, byte(TypeRepair)), f.First)
+	b = binary.BigEndian.AppendUint16(append(b, byte(FrameRepair)), f.First)
 	b = append(b, f.Count, f.Seed)
 	b = AppendVarint(b, uint64(len(f.Data)))
 	return append(b, f.Data...)
@@ -97,7 +97,7 @@ func (f *RepairReport) Ranges() AckRanges {
 // last MaxRepairRanges of them are used.
 func AppendRepairReport(b []byte, path, recovered uint64, ranges []Range, bursts [BurstBuckets]uint64) []byte {
 	ranges = ranges[max(0, len(ranges)-MaxRepairRanges):]
-	b = appendFrame(b, TypeRepairReport, path, recovered, uint64(len(ranges)))
+	b = appendFrame(b, FrameRepairReport, path, recovered, uint64(len(ranges)))
 	for i := len(ranges) - 1; i >= 0; i-- {
 		if i == len(ranges)-1 {
 			b = AppendVarint(b, ranges[i].End-1)
@@ -118,7 +118,7 @@ func appendBursts(b []byte, bursts *[BurstBuckets]uint64) []byte {
 
 // Append appends the frame.
 func (f RepairReport) Append(b []byte) []byte {
-	b = appendFrame(b, TypeRepairReport, f.Path, f.Recovered, uint64(f.Count))
+	b = appendFrame(b, FrameRepairReport, f.Path, f.Recovered, uint64(f.Count))
 	if f.Count > 0 {
 		b = AppendVarint(b, f.largest)
 		b = AppendVarint(b, f.first)

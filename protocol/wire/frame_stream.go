@@ -55,7 +55,7 @@ func ParseStream(t FrameType, b []byte) (StreamFrame, int) {
 // AppendStreamHeader appends a STREAM frame up to its data; the caller appends exactly n bytes of data
 // next. Without a length (withLen false) nothing may follow the data in the packet.
 func AppendStreamHeader(b []byte, id, off uint64, n int, fin, withLen bool) []byte {
-	t := TypeStream
+	t := FrameStream
 	if fin {
 		t |= streamFlagFin
 	}
@@ -137,7 +137,7 @@ func ParseResetStream(b []byte) (ResetStream, int) {
 
 // Append appends the frame.
 func (f ResetStream) Append(b []byte) []byte {
-	return appendFrame(b, TypeResetStream, f.ID, f.Code, f.FinalSize, f.Delivered)
+	return appendFrame(b, FrameResetStream, f.ID, f.Code, f.FinalSize, f.Delivered)
 }
 
 // StopSending asks the peer to abandon the sending side of a stream.
@@ -155,7 +155,7 @@ func ParseStopSending(b []byte) (StopSending, int) {
 
 // Append appends the frame.
 func (f StopSending) Append(b []byte) []byte {
-	return appendFrame(b, TypeStopSending, f.ID, f.Code)
+	return appendFrame(b, FrameStopSending, f.ID, f.Code)
 }
 
 // MaxData raises the limit on the bytes of all streams together.
@@ -168,7 +168,7 @@ func ParseMaxData(b []byte) (MaxData, int) {
 }
 
 // Append appends the frame.
-func (f MaxData) Append(b []byte) []byte { return appendFrame(b, TypeMaxData, f.Max) }
+func (f MaxData) Append(b []byte) []byte { return appendFrame(b, FrameMaxData, f.Max) }
 
 // MaxStreamData raises the limit on the bytes of one stream.
 type MaxStreamData struct{ ID, Max uint64 }
@@ -182,7 +182,7 @@ func ParseMaxStreamData(b []byte) (MaxStreamData, int) {
 
 // Append appends the frame.
 func (f MaxStreamData) Append(b []byte) []byte {
-	return appendFrame(b, TypeMaxStreamData, f.ID, f.Max)
+	return appendFrame(b, FrameMaxStreamData, f.ID, f.Max)
 }
 
 // MaxStreams raises the limit on the number of streams that the peer opens, all together.
@@ -194,16 +194,16 @@ type MaxStreams struct {
 // ParseMaxStreams parses a MAX_STREAMS_BIDI or MAX_STREAMS_UNI frame of type t.
 func ParseMaxStreams(t FrameType, b []byte) (MaxStreams, int) {
 	c := newCursor(b)
-	f := MaxStreams{Max: c.varintMax(MaxStreamCount), Uni: t == TypeMaxStreamsUni} // spec: WIRE-30
+	f := MaxStreams{Max: c.varintMax(MaxStreamCount), Uni: t == FrameMaxStreamsUni} // spec: WIRE-30
 	return f, c.consumed()
 }
 
 // Append appends the frame.
 func (f MaxStreams) Append(b []byte) []byte {
 	if f.Uni {
-		return appendFrame(b, TypeMaxStreamsUni, f.Max)
+		return appendFrame(b, FrameMaxStreamsUni, f.Max)
 	}
-	return appendFrame(b, TypeMaxStreamsBidi, f.Max)
+	return appendFrame(b, FrameMaxStreamsBidi, f.Max)
 }
 
 // DataBlocked says that the sender would send more but for the session's limit.
@@ -216,7 +216,7 @@ func ParseDataBlocked(b []byte) (DataBlocked, int) {
 }
 
 // Append appends the frame.
-func (f DataBlocked) Append(b []byte) []byte { return appendFrame(b, TypeDataBlocked, f.Limit) }
+func (f DataBlocked) Append(b []byte) []byte { return appendFrame(b, FrameDataBlocked, f.Limit) }
 
 // StreamDataBlocked says that the sender would send more but for the stream's limit.
 type StreamDataBlocked struct{ ID, Limit uint64 }
@@ -230,7 +230,7 @@ func ParseStreamDataBlocked(b []byte) (StreamDataBlocked, int) {
 
 // Append appends the frame.
 func (f StreamDataBlocked) Append(b []byte) []byte {
-	return appendFrame(b, TypeStreamDataBlocked, f.ID, f.Limit)
+	return appendFrame(b, FrameStreamDataBlocked, f.ID, f.Limit)
 }
 
 // StreamsBlocked says that the sender would open a stream but for the limit on their number.
@@ -242,14 +242,14 @@ type StreamsBlocked struct {
 // ParseStreamsBlocked parses a STREAMS_BLOCKED_BIDI or STREAMS_BLOCKED_UNI frame of type t.
 func ParseStreamsBlocked(t FrameType, b []byte) (StreamsBlocked, int) {
 	c := newCursor(b)
-	f := StreamsBlocked{Limit: c.varintMax(MaxStreamCount), Uni: t == TypeStreamsBlockedUni}
+	f := StreamsBlocked{Limit: c.varintMax(MaxStreamCount), Uni: t == FrameStreamsBlockedUni}
 	return f, c.consumed()
 }
 
 // Append appends the frame.
 func (f StreamsBlocked) Append(b []byte) []byte {
 	if f.Uni {
-		return appendFrame(b, TypeStreamsBlockedUni, f.Limit)
+		return appendFrame(b, FrameStreamsBlockedUni, f.Limit)
 	}
-	return appendFrame(b, TypeStreamsBlockedBidi, f.Limit)
+	return appendFrame(b, FrameStreamsBlockedBidi, f.Limit)
 }

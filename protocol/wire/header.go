@@ -33,9 +33,9 @@ const (
 )
 
 const (
-	// InitSize is the size of every INIT and FIN datagram in bytes. It is the smallest datagram size
+	// MinInitSize is the size of every INIT and FIN datagram in bytes. It is the smallest datagram size
 	// that Godwit needs a path to carry, and it bounds amplification.
-	InitSize = 1200
+	MinInitSize = 1200
 	// MaxDatagramSize is the largest payload that the length field of UDP can state, in bytes, and the
 	// default of the parameter that limits it.
 	MaxDatagramSize = 65527

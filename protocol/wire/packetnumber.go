@@ -7,18 +7,18 @@ const (
 	// MaxPacketNumberLen is the longest truncated packet number in bytes: 2 bits of the first octet
 	// carry the length.
 	MaxPacketNumberLen = 4
-	// NoPacketNumber stands for "none yet" where a largest packet number is asked for. Adding one to
-	// it gives 0, the first packet number.
-	NoPacketNumber = ^uint64(0)
 )
 
 // PacketNumberLen returns how many bytes (1 to 4) the packet number pn needs so that a peer that has
 // everything up to largestAcked, and nothing later, still decodes it: the numbers that the bytes can
-// tell apart are at least twice the span from largestAcked to pn (RFC 9000, appendix A.2).
-// largestAcked is [NoPacketNumber] before the first acknowledgement. A span above 2^31 cannot be
-// encoded; the congestion window ends long before.
-func PacketNumberLen(pn, largestAcked uint64) int {
+// tell apart are at least twice the span from largestAcked to pn (RFC 9000, appendix A.2). Without an
+// acknowledgement so far (acked false) the span counts from before number 0. A span above 2^31 cannot
+// be encoded; the congestion window ends long before.
+func PacketNumberLen(pn, largestAcked uint64, acked bool) int {
 	span := pn - largestAcked // spec: WIRE-14
+	if !acked {
+		span = pn + 1
+	}
 	switch {
 	case span <= 1<<7:
 		return 1
@@ -48,10 +48,9 @@ func AppendPacketNumber(b []byte, pn uint64, n int) []byte {
 }
 
 // DecodePacketNumber returns the packet number whose lowest n bytes (1 to 4) are truncated and that
-// lies closest to the one after largest (RFC 9000, appendix A.3). largest is the largest packet
-// number opened on the path so far, or [NoPacketNumber]. The result never exceeds [MaxPacketNumber].
-func DecodePacketNumber(largest uint64, truncated uint32, n int) uint64 {
-	expected := largest + 1
+// lies closest to expected, which is one more than the largest number opened on the path so far, or 0
+// (RFC 9000, appendix A.3). The result never exceeds [MaxPacketNumber].
+func DecodePacketNumber(expected uint64, truncated uint32, n int) uint64 {
 	window := uint64(1) << (8 * n)
 	half := window / 2
 	candidate := expected&^(window-1) | uint64(truncated)&(window-1)

@@ -75,7 +75,7 @@ var paramTable = [lastParam + 1]paramInfo{
 	ParamMaxStreamsBidi:          {"max_streams_bidi", 0, 0, MaxStreamCount},
 	ParamMaxStreamsUni:           {"max_streams_uni", 0, 0, MaxStreamCount},
 	ParamMaxAckDelay:             {"max_ack_delay", 10, 0, MaxAckDelayMillis},
-	ParamMaxDatagram:             {"max_datagram", MaxDatagramSize, InitSize, MaxDatagramSize},
+	ParamMaxDatagram:             {"max_datagram", MaxDatagramSize, MinInitSize, MaxDatagramSize},
 	ParamActiveIDs:               {"active_ids", 4, 2, 8},
 	ParamMaxPaths:                {"max_paths", 2, 1, 16},
 	ParamOverheadCap:             {"overhead_cap", 30, 0, 300},

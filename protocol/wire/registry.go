@@ -22,48 +22,48 @@ type FrameType uint64
 
 // The frame types of version 1. Types that come in groups carry flags in their lowest bits.
 const (
-	TypePadding            FrameType = 0x00
-	TypePing               FrameType = 0x01
-	TypeAck                FrameType = 0x02
-	TypeAckECN             FrameType = 0x03 // with ECN counts
-	TypeAckStamp           FrameType = 0x04 // with an arrival stamp
-	TypeAckECNStamp        FrameType = 0x05 // with both
-	TypeImmediateAck       FrameType = 0x06
-	TypeAckFrequency       FrameType = 0x07
-	TypeNewSessionID       FrameType = 0x08
-	TypeRetireSessionID    FrameType = 0x09
-	TypePathChallenge      FrameType = 0x0a
-	TypePathResponse       FrameType = 0x0b
-	TypeAddressToken       FrameType = 0x0c
-	TypeTicket             FrameType = 0x0d
-	TypeKeyPace            FrameType = 0x0e
-	TypeStream             FrameType = 0x10 // 0x10 to 0x17, see streamFlagFin and its neighbours
-	TypeStreamMax          FrameType = 0x17
-	TypeResetStream        FrameType = 0x18
-	TypeStopSending        FrameType = 0x19
-	TypeMaxData            FrameType = 0x1a
-	TypeMaxStreamData      FrameType = 0x1b
-	TypeMaxStreamsBidi     FrameType = 0x1c
-	TypeMaxStreamsUni      FrameType = 0x1d
-	TypeDataBlocked        FrameType = 0x1e
-	TypeStreamDataBlocked  FrameType = 0x1f
-	TypeStreamsBlockedBidi FrameType = 0x20
-	TypeStreamsBlockedUni  FrameType = 0x21
-	TypeChannel            FrameType = 0x22
-	TypeMessage            FrameType = 0x24 // 0x24 to 0x2b, see messageFlagLen and its neighbours
-	TypeMessageMax         FrameType = 0x2b
-	TypeSkip               FrameType = 0x2c
-	TypeSource             FrameType = 0x2d
-	TypeRepair             FrameType = 0x2e
-	TypeRepairReport       FrameType = 0x2f
-	TypeDone               FrameType = 0x30
-	TypeClose              FrameType = 0x31
-	TypeCloseApp           FrameType = 0x32
+	FramePadding            FrameType = 0x00
+	FramePing               FrameType = 0x01
+	FrameAck                FrameType = 0x02
+	FrameAckECN             FrameType = 0x03 // with ECN counts
+	FrameAckStamp           FrameType = 0x04 // with an arrival stamp
+	FrameAckECNStamp        FrameType = 0x05 // with both
+	FrameImmediateAck       FrameType = 0x06
+	FrameAckFrequency       FrameType = 0x07
+	FrameNewSessionID       FrameType = 0x08
+	FrameRetireSessionID    FrameType = 0x09
+	FramePathChallenge      FrameType = 0x0a
+	FramePathResponse       FrameType = 0x0b
+	FrameAddressToken       FrameType = 0x0c
+	FrameTicket             FrameType = 0x0d
+	FrameKeyPace            FrameType = 0x0e
+	FrameStream             FrameType = 0x10 // 0x10 to 0x17, see streamFlagFin and its neighbours
+	FrameStreamMax          FrameType = 0x17
+	FrameResetStream        FrameType = 0x18
+	FrameStopSending        FrameType = 0x19
+	FrameMaxData            FrameType = 0x1a
+	FrameMaxStreamData      FrameType = 0x1b
+	FrameMaxStreamsBidi     FrameType = 0x1c
+	FrameMaxStreamsUni      FrameType = 0x1d
+	FrameDataBlocked        FrameType = 0x1e
+	FrameStreamDataBlocked  FrameType = 0x1f
+	FrameStreamsBlockedBidi FrameType = 0x20
+	FrameStreamsBlockedUni  FrameType = 0x21
+	FrameChannel            FrameType = 0x22
+	FrameMessage            FrameType = 0x24 // 0x24 to 0x2b, see messageFlagLen and its neighbours
+	FrameMessageMax         FrameType = 0x2b
+	FrameSkip               FrameType = 0x2c
+	FrameSource             FrameType = 0x2d
+	FrameRepair             FrameType = 0x2e
+	FrameRepairReport       FrameType = 0x2f
+	FrameDone               FrameType = 0x30
+	FrameClose              FrameType = 0x31
+	FrameCloseApp           FrameType = 0x32
 
 	// Experiments: two ends that agreed on one outside this specification may use these; to everybody
 	// else they are unknown types.
-	TypeExperimentFirst FrameType = 0x1000
-	TypeExperimentLast  FrameType = 0x1fff
+	FrameExperimentFirst FrameType = 0x1000
+	FrameExperimentLast  FrameType = 0x1fff
 )
 
 const (
@@ -114,22 +114,22 @@ func AppendGreaseFrame(b []byte, r uint64) []byte {
 }
 
 // IsAck reports whether t is one of the four ACK types.
-func (t FrameType) IsAck() bool { return t >= TypeAck && t <= TypeAckECNStamp }
+func (t FrameType) IsAck() bool { return t >= FrameAck && t <= FrameAckECNStamp }
 
 // IsStream reports whether t is one of the eight STREAM types.
-func (t FrameType) IsStream() bool { return t >= TypeStream && t <= TypeStreamMax }
+func (t FrameType) IsStream() bool { return t >= FrameStream && t <= FrameStreamMax }
 
 // IsMessage reports whether t is one of the eight MESSAGE types.
-func (t FrameType) IsMessage() bool { return t >= TypeMessage && t <= TypeMessageMax }
+func (t FrameType) IsMessage() bool { return t >= FrameMessage && t <= FrameMessageMax }
 
 // IsMessageFrame reports whether t belongs to messages and their repair, which version 1 reserves: the
 // session closes with [Unsupported] when it did not offer channels.
 func IsMessageFrame(t FrameType) bool {
-	return t == TypeChannel || t.IsMessage() || t >= TypeSkip && t <= TypeRepairReport
+	return t == FrameChannel || t.IsMessage() || t >= FrameSkip && t <= FrameRepairReport
 }
 
 // IsExperiment reports whether t lies in the range for experiments.
-func (t FrameType) IsExperiment() bool { return t >= TypeExperimentFirst && t <= TypeExperimentLast }
+func (t FrameType) IsExperiment() bool { return t >= FrameExperimentFirst && t <= FrameExperimentLast }
 
 // Known reports whether version 1 defines t. Grease and experiments are not known.
 func (t FrameType) Known() bool { return t.name() != "" }
@@ -137,13 +137,13 @@ func (t FrameType) Known() bool { return t.name() != "" }
 // AckEliciting reports whether a packet with a frame of this type has to be acknowledged: all types
 // but PADDING, ACK and the two CLOSE.
 func (t FrameType) AckEliciting() bool {
-	return t != TypePadding && !t.IsAck() && t != TypeClose && t != TypeCloseApp // spec: REG-5
+	return t != FramePadding && !t.IsAck() && t != FrameClose && t != FrameCloseApp // spec: REG-5
 }
 
 // ServerOnly reports whether only a server may send frames of this type.
 func (t FrameType) ServerOnly() bool {
 	switch t {
-	case TypeAddressToken, TypeTicket, TypeDone: // spec: REG-6
+	case FrameAddressToken, FrameTicket, FrameDone: // spec: REG-6
 		return true
 	}
 	return false
@@ -166,33 +166,33 @@ func (t FrameType) name() string {
 }
 
 var frameNames = [...]string{
-	TypePadding:            "PADDING",
-	TypePing:               "PING",
-	TypeImmediateAck:       "IMMEDIATE_ACK",
-	TypeAckFrequency:       "ACK_FREQUENCY",
-	TypeNewSessionID:       "NEW_SESSION_ID",
-	TypeRetireSessionID:    "RETIRE_SESSION_ID",
-	TypePathChallenge:      "PATH_CHALLENGE",
-	TypePathResponse:       "PATH_RESPONSE",
-	TypeAddressToken:       "ADDRESS_TOKEN",
-	TypeTicket:             "TICKET",
-	TypeKeyPace:            "KEY_PACE",
-	TypeResetStream:        "RESET_STREAM",
-	TypeStopSending:        "STOP_SENDING",
-	TypeMaxData:            "MAX_DATA",
-	TypeMaxStreamData:      "MAX_STREAM_DATA",
-	TypeMaxStreamsBidi:     "MAX_STREAMS_BIDI",
-	TypeMaxStreamsUni:      "MAX_STREAMS_UNI",
-	TypeDataBlocked:        "DATA_BLOCKED",
-	TypeStreamDataBlocked:  "STREAM_DATA_BLOCKED",
-	TypeStreamsBlockedBidi: "STREAMS_BLOCKED_BIDI",
-	TypeStreamsBlockedUni:  "STREAMS_BLOCKED_UNI",
-	TypeChannel:            "CHANNEL",
-	TypeSkip:               "SKIP",
-	TypeSource:             "SOURCE",
-	TypeRepair:             "REPAIR",
-	TypeRepairReport:       "REPAIR_REPORT",
-	TypeDone:               "DONE",
-	TypeClose:              "CLOSE",
-	TypeCloseApp:           "CLOSE_APP",
+	FramePadding:            "PADDING",
+	FramePing:               "PING",
+	FrameImmediateAck:       "IMMEDIATE_ACK",
+	FrameAckFrequency:       "ACK_FREQUENCY",
+	FrameNewSessionID:       "NEW_SESSION_ID",
+	FrameRetireSessionID:    "RETIRE_SESSION_ID",
+	FramePathChallenge:      "PATH_CHALLENGE",
+	FramePathResponse:       "PATH_RESPONSE",
+	FrameAddressToken:       "ADDRESS_TOKEN",
+	FrameTicket:             "TICKET",
+	FrameKeyPace:            "KEY_PACE",
+	FrameResetStream:        "RESET_STREAM",
+	FrameStopSending:        "STOP_SENDING",
+	FrameMaxData:            "MAX_DATA",
+	FrameMaxStreamData:      "MAX_STREAM_DATA",
+	FrameMaxStreamsBidi:     "MAX_STREAMS_BIDI",
+	FrameMaxStreamsUni:      "MAX_STREAMS_UNI",
+	FrameDataBlocked:        "DATA_BLOCKED",
+	FrameStreamDataBlocked:  "STREAM_DATA_BLOCKED",
+	FrameStreamsBlockedBidi: "STREAMS_BLOCKED_BIDI",
+	FrameStreamsBlockedUni:  "STREAMS_BLOCKED_UNI",
+	FrameChannel:            "CHANNEL",
+	FrameSkip:               "SKIP",
+	FrameSource:             "SOURCE",
+	FrameRepair:             "REPAIR",
+	FrameRepairReport:       "REPAIR_REPORT",
+	FrameDone:               "DONE",
+	FrameClose:              "CLOSE",
+	FrameCloseApp:           "CLOSE_APP",
 }

@@ -283,12 +283,10 @@ func (f RepairReport) String() string {
 
 // String returns the frame as text. The reason is the peer's and is quoted.
 func (f Close) String() string {
-	return fmt.Sprintf("CLOSE code=%s frame=%s reason=%q", f.Code, f.Frame, f.Reason)
-}
-
-// String returns the frame as text. The reason is the peer's and is quoted.
-func (f CloseApp) String() string {
-	return fmt.Sprintf("CLOSE_APP code=%d reason=%q", f.Code, f.Reason)
+	if f.App {
+		return fmt.Sprintf("CLOSE_APP code=%d reason=%q", f.Code, f.Reason)
+	}
+	return fmt.Sprintf("CLOSE code=%s frame=%s reason=%q", ErrorCode(f.Code), f.Frame, f.Reason)
 }
 
 // String returns the frame as text, with the size of its data.
