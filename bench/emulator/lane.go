@@ -1,0 +1,193 @@
+package emulator
+
+import (
+	"container/heap"
+	"runtime"
+	"sync"
+
+	"github.com/godwit-net/godwit/protocol/monotime"
+	"github.com/godwit-net/godwit/protocol/sim"
+)
+
+// lane is one direction: the model, the datagrams on their way in order of departure, and the
+// goroutine that sends each when its time comes.
+type lane struct {
+	now     func() monotime.Time
+	out     func(f *flow, data []byte, ecn uint8) error
+	limit   int
+	waiter  waiter
+	stopped chan struct{}
+
+	mu       sync.Mutex
+	link     *sim.Link
+	onTheWay departures
+	queued   int // bytes of onTheWay
+	sequence uint64
+	closed   bool
+	late     sim.Histogram
+	overflow uint64
+	fails    uint64
+}
+
+// parcel is one copy of a datagram with its departure.
+type parcel struct {
+	at       monotime.Time
+	sequence uint64 // keeps the order of equal times
+	flow     *flow
+	data     *[]byte
+	ecn      uint8
+}
+
+func newLane(link *sim.Link, limit int, now func() monotime.Time, out func(*flow, []byte, uint8) error) (*lane, error) {
+	l := &lane{link: link, limit: limit, now: now, out: out, stopped: make(chan struct{})}
+	if err := l.waiter.open(); err != nil {
+		return nil, err
+	}
+	go l.run()
+	return l, nil
+}
+
+// send asks the model what becomes of a datagram and keeps a copy for each delivery.
+func (l *lane) send(f *flow, data []byte, ecn uint8) {
+	l.mu.Lock()
+	deliveries, _ := l.link.Send(l.now(), len(data))
+	earlier := false
+	for _, d := range deliveries {
+		if l.queued+len(data) > l.limit {
+			l.overflow++
+			continue
+		}
+		p := parcel{at: d.At, sequence: l.sequence, flow: f, data: copyOf(data), ecn: marked(ecn, d.CE)}
+		d.Damage(*p.data)
+		l.sequence++
+		l.queued += len(data)
+		earlier = earlier || len(l.onTheWay) == 0 || d.At.Before(l.onTheWay[0].at)
+		heap.Push(&l.onTheWay, p)
+	}
+	l.mu.Unlock()
+	if earlier {
+		l.waiter.wake()
+	}
+}
+
+// marked returns the ECN codepoint after the queue: CE where the sender can take it.
+func marked(ecn uint8, ce bool) uint8 {
+	const notECT, congestion = 0, 3
+	if ce && ecn != notECT {
+		return congestion
+	}
+	return ecn
+}
+
+// run sends what is due and sleeps until the next departure. It has a thread of its own, because the
+// runtime's timers are a millisecond coarse when the process is idle.
+func (l *lane) run() {
+	runtime.LockOSThread()
+	defer close(l.stopped)
+	defer l.waiter.close()
+	l.waiter.sharpen()
+	var due []parcel
+	for {
+		var next monotime.Time
+		var open bool
+		due, next, open = l.take(due[:0])
+		if !open {
+			return
+		}
+		for i := range due {
+			p := &due[i]
+			l.sent(p, l.out(p.flow, *p.data, p.ecn))
+		}
+		if len(due) == 0 {
+			l.waiter.wait(next, l.now())
+		}
+	}
+}
+
+// take moves what is due to due and returns the departure after that, 0 if there is none.
+func (l *lane) take(due []parcel) (_ []parcel, next monotime.Time, open bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	for len(l.onTheWay) > 0 && !l.onTheWay[0].at.After(now) {
+		p := heap.Pop(&l.onTheWay).(parcel)
+		l.queued -= len(*p.data)
+		l.late.Add(now.Sub(p.at))
+		due = append(due, p)
+	}
+	if len(l.onTheWay) > 0 {
+		next = l.onTheWay[0].at
+	}
+	return due, next, !l.closed
+}
+
+func (l *lane) sent(p *parcel, err error) {
+	release(p.data)
+	if err != nil {
+		l.mu.Lock()
+		l.fails++
+		l.mu.Unlock()
+	}
+}
+
+func (l *lane) close() {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.waiter.wake()
+	<-l.stopped
+}
+
+// report adds the lane's counters to s and puts the model's into link.
+func (l *lane) report(s *Stats, link *sim.Stats) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*link = l.link.Stats()
+	s.Late.Merge(&l.late)
+	s.Overflow += l.overflow
+	s.SendFails += l.fails
+}
+
+// departures is a heap by time, then by order of arrival.
+type departures []parcel
+
+func (d departures) Len() int { return len(d) }
+func (d departures) Less(i, j int) bool {
+	return d[i].at < d[j].at || d[i].at == d[j].at && d[i].sequence < d[j].sequence
+}
+func (d departures) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
+func (d *departures) Push(p any)   { *d = append(*d, p.(parcel)) }
+func (d *departures) Pop() any {
+	last := len(*d) - 1
+	p := (*d)[last]
+	(*d)[last] = parcel{}
+	*d = (*d)[:last]
+	return p
+}
+
+// Buffers come in two sizes, so that a path of small datagrams does not take 64 kB for each.
+const smallDatagram = 2048
+
+var (
+	smallBuffers = sync.Pool{New: func() any { b := make([]byte, smallDatagram); return &b }}
+	largeBuffers = sync.Pool{New: func() any { b := make([]byte, maxDatagram); return &b }}
+)
+
+// copyOf returns a copy of data in a buffer of a pool.
+func copyOf(data []byte) *[]byte {
+	pool := &smallBuffers
+	if len(data) > smallDatagram {
+		pool = &largeBuffers
+	}
+	b := pool.Get().(*[]byte)
+	*b = append((*b)[:0], data...)
+	return b
+}
+
+func release(b *[]byte) {
+	if cap(*b) > smallDatagram {
+		largeBuffers.Put(b)
+		return
+	}
+	smallBuffers.Put(b)
+}
