@@ -140,13 +140,13 @@ func (r *recvStream) over() bool {
 func (s *Stream) handleData(off uint64, data []byte, fin bool) error {
 	r := &s.recv
 	if off > maxOffset-uint64(len(data)) {
-		return transportErrorf(wire.FrameEncoding, wire.TypeStream, "stream %d: data beyond the largest offset", s.id)
+		return transportErrorf(wire.FrameEncoding, wire.FrameStream, "stream %d: data beyond the largest offset", s.id)
 	}
 	end := off + uint64(len(data))
 	if r.sized && end > r.final || fin && (r.sized && end != r.final || end < r.highest) {
-		return finalSizeError(s.id, wire.TypeStream)
+		return finalSizeError(s.id, wire.FrameStream)
 	}
-	if err := s.extend(end, wire.TypeStream); err != nil {
+	if err := s.extend(end, wire.FrameStream); err != nil {
 		return err
 	}
 	if fin && !r.sized {
@@ -253,7 +253,7 @@ func (s *Stream) remember(start, end uint64) error {
 	}
 	t.gaps += len(r.got)
 	if len(r.got) > maxGaps || t.gaps > maxGaps && uint64(t.gaps)*gapCharge > t.window.size {
-		return transportErrorf(wire.ProtocolViolation, wire.TypeStream, "stream %d: too many gaps", s.id)
+		return transportErrorf(wire.ProtocolViolation, wire.FrameStream, "stream %d: too many gaps", s.id)
 	}
 	return nil
 }
@@ -271,12 +271,12 @@ func (s *Stream) tell() {
 func (s *Stream) handleReset(code, final, prefix uint64) error {
 	r := &s.recv
 	if prefix > final {
-		return transportErrorf(wire.FrameEncoding, wire.TypeResetStream, "stream %d: prefix beyond its end", s.id)
+		return transportErrorf(wire.FrameEncoding, wire.FrameResetStream, "stream %d: prefix beyond its end", s.id)
 	}
 	if final < r.highest || r.sized && final != r.final {
-		return finalSizeError(s.id, wire.TypeResetStream)
+		return finalSizeError(s.id, wire.FrameResetStream)
 	}
-	if err := s.extend(final, wire.TypeResetStream); err != nil {
+	if err := s.extend(final, wire.FrameResetStream); err != nil {
 		return err
 	}
 	if r.sized && !r.reset && r.ready == r.final || r.over() {

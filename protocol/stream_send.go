@@ -191,7 +191,7 @@ func (s *Stream) appendFrame(b []byte, space int, facts *[]fact) ([]byte, int) {
 	withLen := wire.SizeStreamHeader(s.id, off, n, true)+n <= space && n < space-header
 	if !withLen {
 		for range space - header - n {
-			b = append(b, byte(wire.TypePadding))
+			b = append(b, byte(wire.FramePadding))
 		}
 	}
 	b = wire.AppendStreamHeader(b, s.id, off, n, fin, withLen)

@@ -262,7 +262,7 @@ func (t *streamsState) findReceiver(id uint64, frame wire.FrameType) (*Stream, e
 
 // handleStream takes a STREAM frame. Its data is copied.
 func (t *streamsState) handleStream(f wire.StreamFrame) error {
-	s, err := t.findReceiver(f.ID, wire.TypeStream)
+	s, err := t.findReceiver(f.ID, wire.FrameStream)
 	if s == nil {
 		return err
 	}
@@ -271,7 +271,7 @@ func (t *streamsState) handleStream(f wire.StreamFrame) error {
 
 // handleReset takes a RESET_STREAM frame.
 func (t *streamsState) handleReset(f wire.ResetStream) error {
-	s, err := t.findReceiver(f.ID, wire.TypeResetStream)
+	s, err := t.findReceiver(f.ID, wire.FrameResetStream)
 	if s == nil {
 		return err
 	}
@@ -280,7 +280,7 @@ func (t *streamsState) handleReset(f wire.ResetStream) error {
 
 // handleStop takes a STOP_SENDING frame.
 func (t *streamsState) handleStop(f wire.StopSending) error {
-	s, err := t.findSender(f.ID, wire.TypeStopSending)
+	s, err := t.findSender(f.ID, wire.FrameStopSending)
 	if s != nil {
 		s.stop(f.Code)
 	}
@@ -299,7 +299,7 @@ func (t *streamsState) handleMaxData(limit uint64) {
 
 // handleMaxStreamData takes a MAX_STREAM_DATA frame.
 func (t *streamsState) handleMaxStreamData(f wire.MaxStreamData) error {
-	s, err := t.findSender(f.ID, wire.TypeMaxStreamData)
+	s, err := t.findSender(f.ID, wire.FrameMaxStreamData)
 	if s != nil {
 		s.raiseLimit(f.Max)
 	}
@@ -308,9 +308,9 @@ func (t *streamsState) handleMaxStreamData(f wire.MaxStreamData) error {
 
 // handleMaxStreams takes a MAX_STREAMS frame of either kind.
 func (t *streamsState) handleMaxStreams(uni bool, limit uint64) error {
-	kind, frame := 0, wire.TypeMaxStreamsBidi
+	kind, frame := 0, wire.FrameMaxStreamsBidi
 	if uni {
-		kind, frame = 1, wire.TypeMaxStreamsUni
+		kind, frame = 1, wire.FrameMaxStreamsUni
 	}
 	if limit > wire.MaxStreamCount {
 		return transportErrorf(wire.FrameEncoding, frame, "more streams than there are IDs")
@@ -334,7 +334,7 @@ func (t *streamsState) handleDataBlocked(uint64) {}
 
 // handleStreamDataBlocked takes a STREAM_DATA_BLOCKED frame, a hint too, but one that opens a stream.
 func (t *streamsState) handleStreamDataBlocked(f wire.StreamDataBlocked) error {
-	_, err := t.findReceiver(f.ID, wire.TypeStreamDataBlocked)
+	_, err := t.findReceiver(f.ID, wire.FrameStreamDataBlocked)
 	return err
 }
 
