@@ -51,6 +51,11 @@ func bech32Decode(text string) (prefix string, data []byte, err error) {
 	if len(text) > maxBech32Text || len(text) < bech32ChecksumLen+2 {
 		return "", nil, errBech32Length
 	}
+	for i := range len(text) {
+		if text[i] < '!' || text[i] > '~' {
+			return "", nil, errBech32Character
+		}
+	}
 	lower := strings.ToLower(text)
 	if lower != text && strings.ToUpper(text) != text {
 		return "", nil, errBech32Case

@@ -20,7 +20,9 @@ var errNoPrivateKey = errors.New("crypto: no private key is set")
 // to the text form, so that no logger or encoder finds it by itself. A PrivateKey may be shared
 // between goroutines. Go's == asks whether both are the same object; use Equal.
 type PrivateKey struct {
-	key *ecdh.PrivateKey // holds the public key too, which costs a scalar multiplication to make
+	// It holds the public key too, which costs a scalar multiplication to make. Two pointers, because
+	// package fmt follows one when the key is in an unexported field of what it prints.
+	key **ecdh.PrivateKey
 }
 
 // GeneratePrivateKey returns a new private key from the operating system's random source.
@@ -64,7 +66,7 @@ func newPrivateKey(b *[KeySize]byte) PrivateKey {
 	if err != nil {
 		panic("BUG: crypto: 32 bytes are not an X25519 key: " + err.Error())
 	}
-	return PrivateKey{key}
+	return PrivateKey{&key}
 }
 
 // IsZero reports whether k is not set.
@@ -72,13 +74,13 @@ func (k PrivateKey) IsZero() bool { return k.key == nil }
 
 // Equal reports, in constant time, whether both keys are the same. A key that is not set equals none.
 func (k PrivateKey) Equal(other PrivateKey) bool {
-	return k.key != nil && other.key != nil && k.key.Equal(other.key)
+	return k.key != nil && other.key != nil && (*k.key).Equal(*other.key)
 }
 
 // Public returns the public key of k, or the zero PublicKey when k is not set.
 func (k PrivateKey) Public() (public PublicKey) {
 	if k.key != nil {
-		copy(public.b[:], k.key.PublicKey().Bytes())
+		copy(public.b[:], (*k.key).PublicKey().Bytes())
 	}
 	return public
 }
@@ -95,7 +97,7 @@ func (k PrivateKey) ECDH(public PublicKey) (shared [32]byte, err error) {
 	if err != nil {
 		return shared, err
 	}
-	result, err := k.key.ECDH(remote)
+	result, err := (*k.key).ECDH(remote)
 	if err != nil {
 		return shared, ErrLowOrder
 	}
@@ -109,7 +111,7 @@ func (k PrivateKey) Text() string {
 	if k.key == nil {
 		return ""
 	}
-	b := k.key.Bytes()
+	b := (*k.key).Bytes()
 	defer Zero(b)
 	return bech32Encode(privateKeyPrefix, b)
 }

@@ -17,7 +17,7 @@ const groupKeyLabel = "godwit group key"
 // The zero value means "not set". Printing it shows no key material. Go's == asks whether both are
 // the same object; use Equal.
 type PresharedKey struct {
-	key *[KeySize]byte // behind a pointer, so that printing a structure that holds one shows no bytes
+	key **[KeySize]byte // behind two pointers for the reason that PrivateKey's is
 }
 
 // GeneratePresharedKey returns a new key from the operating system's random source.
@@ -39,7 +39,7 @@ func PresharedKeyFromSeed(random io.Reader) (PresharedKey, error) {
 	if isZero(b) {
 		return PresharedKey{}, fmt.Errorf("crypto: reading a pre-shared key: %w", errZeroKey)
 	}
-	return PresharedKey{b}, nil
+	return PresharedKey{&b}, nil
 }
 
 // ParsePresharedKey reads the text form "gwpsk1…". The error says in words what is wrong with the
@@ -49,7 +49,8 @@ func ParsePresharedKey(text string) (PresharedKey, error) {
 	if err != nil {
 		return PresharedKey{}, err
 	}
-	return PresharedKey{&b}, nil
+	held := &b
+	return PresharedKey{&held}, nil
 }
 
 // IsZero reports whether k is not set.
@@ -57,14 +58,14 @@ func (k PresharedKey) IsZero() bool { return k.key == nil }
 
 // Equal reports, in constant time, whether both keys are the same. A key that is not set equals none.
 func (k PresharedKey) Equal(other PresharedKey) bool {
-	return k.key != nil && other.key != nil && subtle.ConstantTimeCompare(k.key[:], other.key[:]) == 1
+	return k.key != nil && other.key != nil && subtle.ConstantTimeCompare((*k.key)[:], (*other.key)[:]) == 1
 }
 
 // Bytes returns the 32 secret bytes; all zero when k is not set, which is what the handshake mixes
 // in for "no pre-shared key".
 func (k PresharedKey) Bytes() (b [KeySize]byte) {
 	if k.key != nil {
-		b = *k.key
+		b = **k.key
 	}
 	return b
 }
@@ -78,7 +79,7 @@ func (k PresharedKey) ID() (id [8]byte) {
 	}
 	h := sha256.New()
 	h.Write([]byte("pskid"))
-	h.Write(k.key[:])
+	h.Write((*k.key)[:])
 	copy(id[:], h.Sum(nil))
 	return id
 }
@@ -92,7 +93,7 @@ func (k PresharedKey) GroupKey() PrivateKey {
 	if k.key == nil {
 		return PrivateKey{}
 	}
-	b, err := hkdf.Key(sha256.New, k.key[:], nil, groupKeyLabel, KeySize)
+	b, err := hkdf.Key(sha256.New, (*k.key)[:], nil, groupKeyLabel, KeySize)
 	if err != nil {
 		panic("BUG: crypto: HKDF refused 32 bytes: " + err.Error())
 	}
@@ -105,7 +106,7 @@ func (k PresharedKey) Text() string {
 	if k.key == nil {
 		return ""
 	}
-	return bech32Encode(presharedKeyPrefix, k.key[:])
+	return bech32Encode(presharedKeyPrefix, (*k.key)[:])
 }
 
 // UnmarshalText reads the text form, for files of settings. There is no MarshalText on purpose:

@@ -116,9 +116,9 @@ func (c *Client) chooseServer() error {
 	switch {
 	case !cfg.PeerKey.IsZero():
 		c.server = cfg.PeerKey.Bytes()
-	case !cfg.PSK.IsZero():
+	case !cfg.PSK.IsZero(): // spec: HS-8
 		c.server = cfg.PSK.GroupKey().Public().Bytes()
-	default:
+	default: // spec: HS-9
 		return errors.New("handshake: a client needs the server's key or a pre-shared key")
 	}
 	c.retryKey = retryKey(&c.server)

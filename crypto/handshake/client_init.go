@@ -45,6 +45,8 @@ func (c *Client) buildInit(header []byte) error {
 
 // startInit is the key schedule of both ends from the first step to k1. open is
 // what an INIT has before e_c, header and token.
+//
+// spec: HS-14
 func startInit(version uint32, server *[keySize]byte, open []byte, psk, ephemeral, es *[keySize]byte) symmetric {
 	s := startTranscript(version, server)
 	s.mixHash(open)
@@ -80,6 +82,8 @@ func (c *Client) appendHello(b []byte, size int, random [5]byte) ([]byte, error)
 }
 
 // withGrease adds a version that nobody speaks at a random place.
+//
+// spec: HS-21
 func withGrease(versions []uint32, random [4]byte) []uint32 {
 	at := int(random[0]&0x0f) % (len(versions) + 1)
 	return slices.Insert(slices.Clone(versions), at, greaseVersion(random))
@@ -87,6 +91,8 @@ func withGrease(versions []uint32, random [4]byte) []uint32 {
 
 // SetCookie puts a cookie or an address token from an earlier session into the
 // INIT. Nothing else of it changes but mac1.
+//
+// spec: HS-10
 func (c *Client) SetCookie(cookie [CookieSize]byte) {
 	if c.init == nil {
 		return // cleared
@@ -112,13 +118,16 @@ func (c *Client) HandleRetry(datagram []byte, headerLen int) error {
 	if !hasHeader(datagram, headerLen) || len(datagram)-headerLen != CookieSize+tagSize {
 		return ErrMalformed
 	}
+	// spec: HS-12 HS-30
 	if c.state != clientWaiting || !c.mayRetry {
 		return ErrUnexpected
 	}
 	sum := len(datagram) - tagSize
+	// spec: HS-11
 	if !verify(datagram[sum:], &c.retryKey, c.init[InitSize-tagSize:], datagram[:sum]) {
 		return ErrAuth
 	}
+	// spec: HS-12
 	if c.retries >= MaxRetries {
 		return ErrRetries
 	}
@@ -149,6 +158,7 @@ func (c *Client) HandleReject(datagram []byte, headerLen int) (*RejectError, err
 		return nil, ErrUnexpected
 	}
 	sum := len(datagram) - tagSize
+	// spec: HS-37
 	if !verify(datagram[sum:], &c.rejectKey, datagram[:sum]) {
 		return nil, ErrAuth
 	}
@@ -156,5 +166,6 @@ func (c *Client) HandleReject(datagram []byte, headerLen int) (*RejectError, err
 	if int(body[2]) != len(hint) {
 		return nil, ErrMalformed
 	}
+	// The state stays: a RESP may still come. spec: HS-38
 	return &RejectError{Code: binary.BigEndian.Uint16(body), Hint: printable(hint)}, nil
 }

@@ -28,10 +28,12 @@ func (c *Client) HandleFragment(datagram []byte, headerLen int) (done bool, err 
 	if !ok {
 		return false, ErrMalformed
 	}
+	// spec: HS-30
 	if c.state != clientWaiting {
 		return false, ErrUnexpected
 	}
 	sum := len(datagram) - tagSize
+	// spec: HS-24
 	if !verify(datagram[sum:], &c.fragKey, datagram[:sum]) {
 		return false, ErrAuth
 	}
@@ -54,7 +56,7 @@ func (c *Client) handleResponse(header, core []byte) error {
 	s := c.sym
 	ephemeral := [keySize]byte(core)
 	shared, err := c.ephemeral.ECDH(crypto.PublicKeyFromBytes(ephemeral))
-	if err != nil {
+	if err != nil { // spec: HS-15
 		return &AbortError{Reason: "the server's ephemeral key is weak"}
 	}
 	mixResponse(&s, header, &ephemeral, &shared)
@@ -64,6 +66,8 @@ func (c *Client) handleResponse(header, core []byte) error {
 	if err != nil {
 		return &AbortError{Reason: "the server's KEM key does not open"}
 	}
+	// NewEncapsulationKey768 makes the modulus check of FIPS 203, section 7.2.
+	// spec: HS-29
 	if c.kemKey, err = mlkem.NewEncapsulationKey768(kem); err != nil {
 		return &AbortError{Reason: "the server's KEM key is not valid"}
 	}
@@ -84,6 +88,8 @@ func (c *Client) handleResponse(header, core []byte) error {
 }
 
 // mixResponse is the key schedule of both ends from k1 to k2.
+//
+// spec: HS-14
 func mixResponse(s *symmetric, header []byte, ephemeral, ee *[keySize]byte) {
 	s.mixHash(header)
 	s.mixEphemeral(ephemeral[:])
@@ -93,9 +99,11 @@ func mixResponse(s *symmetric, header []byte, ephemeral, ee *[keySize]byte) {
 
 // checkResponse holds the server to what was offered.
 func (c *Client) checkResponse(r *Response) error {
+	// spec: HS-27
 	if best, ok := BestVersion(c.config.Versions, r.Versions); !ok || best != c.version {
 		return &AbortError{Reason: fmt.Sprintf("downgrade: version %#x in use, and the server speaks a better one", c.version)}
 	}
+	// spec: HS-28
 	if !r.Suite.Valid() || !slices.Contains(c.config.Suites, r.Suite) {
 		return &AbortError{Reason: "the server chose a packet cipher that was not offered"}
 	}
@@ -124,6 +132,7 @@ func (c *Client) Finish(header []byte) (Result, error) {
 	s.mixHash(header)
 	b := append(make([]byte, 0, FinSize), header...)
 
+	// Once for a RESP: the state does not come back here. spec: HS-31
 	secret, text := c.encapsulate(c.kemKey)
 	b = s.sealAndHash(b, text)
 	s.mixKey(secret)
@@ -137,6 +146,7 @@ func (c *Client) Finish(header []byte) (Result, error) {
 	s.mixKey(se[:])
 	crypto.Zero(se[:])
 
+	// spec: HS-33
 	confirm := s.side(labelConfirm)
 	c.fin = s.sealAndHash(b, append(confirm[:confirmSize:confirmSize], flags[:]...))
 
@@ -146,6 +156,8 @@ func (c *Client) Finish(header []byte) (Result, error) {
 
 // staticExchange gives the client's static key and se: for an anonymous client
 // both are 32 zero bytes, so that the pattern cannot be told from outside.
+//
+// spec: HS-32
 func (c *Client) staticExchange() (static, se [keySize]byte, err error) {
 	if c.config.Identity.IsZero() {
 		return static, se, nil

@@ -29,6 +29,8 @@ type fragment struct {
 
 // parseFragment reads offset, total and chunk, and holds them to what a server
 // may send: a beginning or an end of a RESP of possible size.
+//
+// spec: HS-25
 func parseFragment(body []byte) (f fragment, ok bool) {
 	if len(body) <= fragmentHeader+tagSize {
 		return f, false
@@ -47,6 +49,7 @@ func parseFragment(body []byte) (f fragment, ok bool) {
 // dropped.
 func (a *assembler) add(header []byte, f fragment) *group {
 	g := a.group(header, f.total)
+	// spec: HS-25
 	if len(g.core) != f.total || !g.agrees(f) {
 		return nil
 	}
@@ -74,6 +77,8 @@ func (g *group) agrees(f fragment) bool {
 }
 
 // group finds the group of a header, or starts one in the oldest place.
+//
+// spec: HS-26
 func (a *assembler) group(header []byte, total int) *group {
 	for i := range a.groups {
 		if g := &a.groups[i]; g.core != nil && bytes.Equal(g.header, header) {

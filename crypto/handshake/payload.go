@@ -78,6 +78,8 @@ func appendVersions(b []byte, list []uint32) []byte {
 
 // parseHello reads the payload of an INIT. What follows the parameters is
 // padding, or an addition of a later version, and is not looked at.
+//
+// spec: HS-16
 func parseHello(b []byte) (*Hello, error) {
 	r := reader{b: b}
 	h := &Hello{}
@@ -123,7 +125,7 @@ func hasEmpty(names []string) bool {
 // 2 and bytes, padding.
 func appendResponse(b []byte, r *Response, grease byte) ([]byte, error) {
 	start := len(b)
-	b = append(b, grease&^helloEarlyData, byte(r.Suite))
+	b = append(b, grease&^helloEarlyData, byte(r.Suite)) // spec: HS-20
 	b = appendVersions(b, r.Versions)
 	b = append(b, byte(len(r.AppProtocol)))
 	b = append(b, r.AppProtocol...)
@@ -133,6 +135,7 @@ func appendResponse(b []byte, r *Response, grease byte) ([]byte, error) {
 	b = append(b, r.Params...)
 
 	const step = 32
+	// spec: HS-22
 	size := max(MinPayload, (len(b)-start+step-1)/step*step)
 	if size > MaxPayload || len(r.Params) > MaxPayload {
 		return nil, errTooLong

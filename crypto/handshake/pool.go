@@ -41,6 +41,8 @@ func (p *EphemeralPool) Fill(random io.Reader, n int) error {
 }
 
 // take gives a pair from the pool, or makes one. A nil pool is empty.
+//
+// spec: HS-39
 func (p *EphemeralPool) take(random io.Reader) (ephemeral, error) {
 	if p == nil || len(p.keys) == 0 {
 		return newEphemeral(random)

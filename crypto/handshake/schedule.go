@@ -23,6 +23,8 @@ const (
 )
 
 // startTranscript is the state that both ends share before the first message.
+//
+// spec: HS-14
 func startTranscript(version uint32, static *[keySize]byte) symmetric {
 	s := newSymmetric(protocolName)
 	s.mixHash(prologue(version))
@@ -69,6 +71,8 @@ type Result struct {
 }
 
 // finish draws the secrets of a session from the state after the FIN.
+//
+// spec: HS-36
 func (s *symmetric) finish() Result {
 	master := s.side(labelMaster)
 	draw := func(label string) (out crypto.Secret) {

@@ -14,12 +14,15 @@ import (
 //
 // A FIN that was not made by the client of this RESP costs one AEAD.
 func (h *Half) HandleFin(datagram []byte, headerLen int) (Result, error) {
+	// spec: HS-31
 	if !hasHeader(datagram, headerLen) || len(datagram)-headerLen != finBody {
 		return Result{}, ErrMalformed
 	}
+	// spec: HS-35
 	if h.done {
 		return Result{}, ErrUnexpected
 	}
+	// Everything is tried on a copy. spec: HS-34
 	s := &h.server.work
 	*s = h.sym
 	defer s.clear()
@@ -65,6 +68,8 @@ func (h *Half) decapsulate(s *symmetric, text []byte) error {
 // bytes mean an anonymous client; that is decided before any X25519, since an
 // exchange that gives zero is an error, and another key of low order must not
 // pass for a client that proved one.
+//
+// spec: HS-15 HS-32
 func (h *Half) openStatic(s *symmetric, sealed []byte) (crypto.PublicKey, error) {
 	var none crypto.PublicKey
 	b, err := s.openAndHash(nil, sealed)
@@ -90,6 +95,8 @@ func (h *Half) openStatic(s *symmetric, sealed []byte) (crypto.PublicKey, error)
 
 // openConfirm opens the last payload. ChaCha20-Poly1305 does not commit to its
 // key, so the client confirms the chain with a hash of it.
+//
+// spec: HS-33
 func openConfirm(s *symmetric, sealed []byte) error {
 	confirm := s.side(labelConfirm)
 	payload, err := s.openAndHash(nil, sealed)

@@ -36,15 +36,18 @@ type Init struct {
 // are reserved. It allocates nothing.
 func (s *Server) ParseInit(in *Init, datagram []byte, headerLen int) error {
 	*in = Init{}
+	// spec: HS-1
 	if len(datagram) != InitSize || !hasHeader(datagram, headerLen) {
 		return ErrMalformed
 	}
+	// spec: HS-4
 	if in.version = headerVersion(datagram); !s.speaks(in.version) {
 		return ErrVersion
 	}
 	body := datagram[headerLen:]
 	in.kind = TokenKind(body[0])
 	size := int(binary.BigEndian.Uint16(body[1:]))
+	// spec: HS-2
 	if size > maxToken {
 		return ErrMalformed
 	}
@@ -86,6 +89,8 @@ func (in *Init) mac1() []byte { return in.datagram[InitSize-tagSize:] }
 // CheckMAC verifies mac1 and with it finds the server key that the client means
 // and its pre-shared key. Errors: ErrAuth, ErrNoPSK, ErrUnknownPSK. It costs
 // hashes only, and allocates nothing.
+//
+// spec: HS-5
 func (s *Server) CheckMAC(in *Init) error {
 	if in.datagram == nil {
 		return ErrUnexpected
@@ -93,7 +98,7 @@ func (s *Server) CheckMAC(in *Init) error {
 	if in.kind == TokenPSK {
 		return s.checkPSK(in)
 	}
-	if s.config.LookupPSK != nil {
+	if s.config.LookupPSK != nil { // spec: HS-7
 		return ErrNoPSK
 	}
 	for i := range s.statics {
@@ -107,6 +112,8 @@ func (s *Server) CheckMAC(in *Init) error {
 
 // checkPSK is CheckMAC for an INIT that names a pre-shared key: one lookup, and
 // then only that key.
+//
+// spec: HS-6 HS-8
 func (s *Server) checkPSK(in *Init) error {
 	if s.config.LookupPSK == nil {
 		return ErrUnknownPSK
@@ -139,13 +146,13 @@ func (in *Init) fits(key *[keySize]byte) bool {
 // client that was led to a worse version than it could have: answer that with
 // AppendReject.
 func (s *Server) Open(in *Init) (*Hello, error) {
-	if in.static == nil {
+	if in.static == nil { // spec: HS-5
 		return nil, ErrUnexpected
 	}
 	s.agreements++
 	ephemeral := in.Ephemeral()
 	shared, err := in.static.private.ECDH(crypto.PublicKeyFromBytes(ephemeral))
-	if err != nil {
+	if err != nil { // spec: HS-15
 		return nil, ErrWeakKey
 	}
 	var psk [keySize]byte
@@ -172,6 +179,8 @@ func (s *Server) Open(in *Init) (*Hello, error) {
 
 // checkVersions refuses a handshake in another version than the first of the
 // client's that this server speaks: somebody forged a version negotiation.
+//
+// spec: HS-17
 func (s *Server) checkVersions(version uint32, hello *Hello) error {
 	best, ok := BestVersion(hello.Versions, s.config.Versions)
 	if ok && best == version && (hello.Original == version || !s.speaks(hello.Original)) {
@@ -183,6 +192,8 @@ func (s *Server) checkVersions(version uint32, hello *Hello) error {
 // AppendRetry appends a RETRY under the given header, which ends behind the
 // subtype octet. CheckMAC must have succeeded. It allocates nothing when b has
 // room.
+//
+// spec: HS-11 HS-13
 func (s *Server) AppendRetry(b, header []byte, in *Init, cookie [CookieSize]byte) []byte {
 	if in.static == nil {
 		panic("BUG: RETRY to an INIT without a valid mac1")
@@ -197,6 +208,8 @@ func (s *Server) AppendRetry(b, header []byte, in *Init, cookie [CookieSize]byte
 // AppendReject appends a REJECT under the given header, which ends behind the
 // subtype octet. Open must have opened the payload. The hint is cut to MaxHint
 // bytes.
+//
+// spec: HS-37
 func (s *Server) AppendReject(b, header []byte, in *Init, code uint16, hint string) []byte {
 	if !in.opened {
 		panic("BUG: REJECT to an INIT that was not opened")

@@ -40,7 +40,7 @@ func (s *Server) Respond(in *Init, header []byte, response Response) (*Half, err
 func (s *Server) respond(in *Init, header, payload []byte, response *Response, e ephemeral) (*Half, error) {
 	s.agreements++
 	shared, err := e.key.ECDH(crypto.PublicKeyFromBytes(in.Ephemeral()))
-	if err != nil {
+	if err != nil { // spec: HS-15
 		return nil, ErrWeakKey
 	}
 	h := &Half{server: s, ephemeral: e, sym: in.sym, suite: response.Suite}
@@ -72,6 +72,8 @@ type Half struct {
 }
 
 // fragment cuts a RESP into two datagrams. The first is as long as may be.
+//
+// spec: HS-23
 func (h *Half) fragment(header, core []byte, key *[keySize]byte) {
 	split := FragmentSize - len(header) - fragmentHeader - tagSize
 	b := make([]byte, 0, len(core)+2*(len(header)+fragmentHeader+tagSize))

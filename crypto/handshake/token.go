@@ -96,6 +96,8 @@ func ParseConnectToken(b []byte) (ConnectToken, error) {
 
 // checkToken says whether a token may go on: only an absent one and a
 // pre-shared key's ID do.
+//
+// spec: HS-2 HS-3
 func checkToken(kind TokenKind, token []byte) error {
 	var err error
 	switch kind {

@@ -294,7 +294,7 @@ func requireSeen(t *testing.T, want, got *transcript) {
 // TestVectorsAreWhatThePackageAndTheTextSay runs every recorded handshake through
 // the package and through the second writing of the chapter.
 //
-// spec: HS-1 HS-5 HS-9 HS-10 HS-12 HS-19 HS-26 HS-30
+// spec: HS-5 HS-11 HS-14 HS-23 HS-31 HS-36 HS-37
 func TestVectorsAreWhatThePackageAndTheTextSay(t *testing.T) {
 	var file handshakeFile
 	if *update {
@@ -325,7 +325,7 @@ func TestVectorsAreWhatThePackageAndTheTextSay(t *testing.T) {
 	}
 }
 
-// spec: HS-12 HS-30
+// spec: HS-14 HS-36
 func TestKeyScheduleVectorsFollowTheText(t *testing.T) {
 	sc := vectorScenarios()[3]
 	runScenario(t, sc) // lays out the payloads

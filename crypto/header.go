@@ -1,0 +1,102 @@
+package crypto
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+)
+
+const (
+	// sampleSize is how many bytes of ciphertext a mask is made from: one block of AES.
+	sampleSize = 16
+	// sampleOffset is where the sample begins, counted from the packet number: behind the longest one,
+	// so that both sides find it before they know the real length.
+	sampleOffset = 4
+	// MinAfterPacketNumber is the least number of bytes from the start of the packet number to the end
+	// of the datagram, tag included.
+	MinAfterPacketNumber = sampleOffset + sampleSize
+
+	maskedBits = 0b0000_0111 // of the first octet: key phase and packet number length
+	phaseBit   = 0b0000_0100
+	pnLenBits  = 0b0000_0011
+)
+
+// HeaderKey makes the masks that hide key phase, packet number length and packet number. One key
+// lasts for the whole session in each direction. It has scratch space: one caller at a time.
+type HeaderKey struct {
+	block  cipher.Block // AES; nil for ChaCha20
+	words  [8]uint32    // ChaCha20 key
+	sample [sampleSize]byte
+	out    [aes.BlockSize]byte
+}
+
+// NewHeaderKey returns the header key that belongs to the first secret of a direction. Later
+// generations keep it. A suite that is not Valid is a bug and panics.
+//
+// spec: PROT-9
+func NewHeaderKey(suite Suite, secret *Secret) *HeaderKey {
+	return newHeaderKey(suite, secret, &ourLabels)
+}
+
+func newHeaderKey(suite Suite, secret *Secret, l *labels) *HeaderKey {
+	key := ExpandLabel(l.prefix, secret[:], l.hp, nil, KeySize)
+	defer Zero(key)
+	return newRawHeaderKey(suite, key)
+}
+
+// newRawHeaderKey takes the key itself; 16 bytes are AES-128, which only vectors use.
+func newRawHeaderKey(suite Suite, key []byte) *HeaderKey {
+	h := new(HeaderKey)
+	switch suite {
+	case AES256GCM:
+		h.block = newAES(key)
+	case ChaCha20Poly1305:
+		for i := range h.words {
+			h.words[i] = binary.LittleEndian.Uint32(key[4*i:])
+		}
+	default:
+		panic("BUG: crypto: header key for " + suite.String())
+	}
+	return h
+}
+
+// Mask returns the mask for a sample of 16 bytes: the first byte is for the first octet of the
+// header, the others for the packet number.
+//
+// spec: PROT-9
+func (h *HeaderKey) Mask(sample []byte) (mask [5]byte) {
+	if h.block == nil {
+		h.sample = [sampleSize]byte(sample)
+		return chachaMask(&h.words, &h.sample)
+	}
+	h.block.Encrypt(h.out[:], sample[:sampleSize])
+	return [5]byte(h.out[:])
+}
+
+// apply masks or unmasks the header of a packet. It returns the length of the packet number, which
+// is read from the side on which it is in the clear.
+func (h *HeaderKey) apply(buf []byte, pnOff int, masking bool) (pnLen int) {
+	mask := h.Mask(buf[pnOff+sampleOffset : pnOff+sampleOffset+sampleSize])
+	clearOctet := buf[0]
+	buf[0] ^= mask[0] & maskedBits
+	if !masking {
+		clearOctet = buf[0]
+	}
+	pnLen = int(clearOctet&pnLenBits) + 1
+	for i := range pnLen {
+		buf[pnOff+i] ^= mask[1+i]
+	}
+	return pnLen
+}
+
+// Zero wipes the ChaCha20 key and drops the AES one. The key cannot be used afterwards.
+func (h *HeaderKey) Zero() { *h = HeaderKey{} }
+
+// newAES returns AES for a key of 16 or 32 bytes.
+func newAES(key []byte) cipher.Block {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic("BUG: crypto: AES refused its key: " + err.Error())
+	}
+	return block
+}

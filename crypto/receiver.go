@@ -1,0 +1,172 @@
+package crypto
+
+import "encoding/binary"
+
+// Receiver removes the protection of the packets of one direction. It follows the peer's key updates
+// and keeps the previous key for packets that were reordered around one. One caller at a time.
+//
+// A packet that is not authentic costs the same whatever its phase bit says and whichever key it is
+// tried under: exactly one key is tried, and the next key is made ready before the phase is looked at.
+type Receiver struct {
+	suite    Suite
+	header   *HeaderKey
+	current  *PacketKey
+	next     *PacketKey // made when a packet comes; nil after an update and after DropNext
+	previous *PacketKey // nil before the first update and after DropPrevious
+	secret   Secret     // of the next generation; those of the others are wiped
+	phase    bool       // of the current generation
+	starts   startTable
+	failures uint64
+}
+
+// NewReceiver returns a receiver that begins with generation 0 of a secret. The caller should wipe the
+// secret afterwards.
+func NewReceiver(suite Suite, secret *Secret) *Receiver {
+	return &Receiver{
+		suite:   suite,
+		header:  NewHeaderKey(suite, secret),
+		current: NewPacketKey(suite, secret),
+		secret:  NextSecret(secret),
+	}
+}
+
+// Unmask removes the mask from the header of a datagram, in place, and returns what it hid: length
+// and lowest bytes of the packet number, which begins at pnOff, and the key phase. Nothing of that is
+// authentic before OpenPacket succeeds. The only error is ErrPacketTooShort; the datagram is then
+// untouched.
+//
+// spec: PROT-10
+func (r *Receiver) Unmask(buf []byte, pnOff int) (pnLen int, truncated uint32, phase bool, err error) {
+	if len(buf) < pnOff+MinAfterPacketNumber {
+		return 0, 0, false, ErrPacketTooShort
+	}
+	pnLen = r.header.apply(buf, pnOff, false)
+	truncated = binary.BigEndian.Uint32(buf[pnOff:]) >> (8 * (4 - pnLen))
+	return pnLen, truncated, buf[0]&phaseBit != 0, nil
+}
+
+// OpenPacket decrypts an unmasked packet where it lies and returns its plaintext within buf. updated
+// says that this packet was the first of the peer's next key generation. On failure (ErrOpen, or
+// ErrPacketTooShort) the payload is undefined, but the last 16 bytes are as they came, so that they
+// can still be compared with stateless reset tokens.
+//
+// A packet with the phase of the current generation is opened with the current key. One with the
+// other phase is opened with the previous key while that is kept and the packet comes before the
+// first packet seen of the current generation on its path (or none was seen on that path), else with
+// the next key. So a packet under the previous key whose number lies above the first of the new
+// generation is refused, and nothing but a successful opening moves the keys.
+//
+// spec: PROT-13 PROT-14
+func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uint32, pn uint64) (plain []byte, updated bool, err error) {
+	if r.next == nil {
+		r.next = NewPacketKey(r.suite, &r.secret) // spec: PROT-14
+	}
+	key := r.keyFor(phase, path, pn)
+	plain, err = key.Open(buf, pnOff+pnLen, path, pn)
+	if err != nil {
+		r.failures++ // spec: PROT-16
+		return nil, false, err
+	}
+	if key == r.next {
+		r.commit(path, pn)
+		return plain, true, nil
+	}
+	if key == r.current && r.previous != nil {
+		r.starts.note(path, pn)
+	}
+	return plain, false, nil
+}
+
+// keyFor returns the one key under which a packet is tried.
+//
+// spec: PROT-13
+func (r *Receiver) keyFor(phase bool, path uint32, pn uint64) *PacketKey {
+	switch {
+	case phase == r.phase:
+		return r.current
+	case r.previous != nil && r.starts.isBefore(path, pn):
+		return r.previous
+	default:
+		return r.next
+	}
+}
+
+// commit makes the next generation the current one. A previous key that is still there goes.
+//
+// spec: PROT-12 PROT-13
+func (r *Receiver) commit(path uint32, pn uint64) {
+	r.DropPrevious()
+	r.previous, r.current, r.next = r.current, r.next, nil
+	following := NextSecret(&r.secret)
+	r.secret.Zero()
+	r.secret = following
+	r.phase = !r.phase
+	r.starts.note(path, pn)
+}
+
+// DropPrevious forgets the key of the previous generation, after which its packets no longer open.
+// Call it three probe timeouts after an update.
+func (r *Receiver) DropPrevious() {
+	if r.previous != nil {
+		r.previous.Zero()
+		r.previous = nil
+	}
+	r.starts = startTable{}
+}
+
+// DropNext forgets the key made ready for the next generation, to save memory while the session is
+// idle. The next packet of any kind makes it again (about 2 µs), whatever its phase.
+func (r *Receiver) DropNext() {
+	if r.next != nil {
+		r.next.Zero()
+		r.next = nil
+	}
+}
+
+// Failures returns how many packets failed to open in the life of the session, all keys together. The
+// session must be closed when it reaches MaxAuthFailures.
+//
+// spec: PROT-16
+func (r *Receiver) Failures() uint64 { return r.failures }
+
+// Zero wipes what can be wiped. The receiver cannot be used afterwards.
+func (r *Receiver) Zero() {
+	r.DropPrevious()
+	r.DropNext()
+	r.current.Zero()
+	r.header.Zero()
+	r.secret.Zero()
+}
+
+// startTable holds, for the newest few paths, the lowest packet number that opened under the current
+// generation. It is in use only while the previous key is kept.
+type startTable struct {
+	path   [guardedPaths]uint32
+	lowest [guardedPaths]uint64
+	used   int // entries; never more than guardedPaths
+}
+
+// note takes in a number that opened under the current key. When the table is full a further path is
+// not noted: its packets of the other phase then count as reordered ones until DropPrevious.
+func (t *startTable) note(path uint32, pn uint64) {
+	for i := range t.used {
+		if t.path[i] == path {
+			t.lowest[i] = min(t.lowest[i], pn)
+			return
+		}
+	}
+	if t.used < guardedPaths {
+		t.path[t.used], t.lowest[t.used] = path, pn
+		t.used++
+	}
+}
+
+// isBefore reports whether a number lies before the first one of the current generation on its path.
+func (t *startTable) isBefore(path uint32, pn uint64) bool {
+	for i := range t.used {
+		if t.path[i] == path {
+			return pn < t.lowest[i]
+		}
+	}
+	return true
+}
