@@ -1,0 +1,167 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+const (
+	// ackPackets is after how many packets of bulk data an acknowledgement is due.
+	ackPackets = 16
+	// ackDelayFraction of the round trip is how long one may wait.
+	ackDelayFraction = 4
+	// defaultAckDelay is the longest it may wait, where nothing else was agreed.
+	defaultAckDelay = 10 * time.Millisecond
+	// ackTruncated is the token of a frame that left ranges out: what it did not say is not known to
+	// the peer when it arrives.
+	ackTruncated = ^uint64(0)
+	// keptAckRanges is the room for ranges that an idle path keeps.
+	keptAckRanges = 4
+)
+
+// ackState is the receiver's side of a path: what has arrived, and when to say so.
+type ackState struct {
+	seen     rangeset // at most wire.MaxAckRanges ranges
+	ecn      wire.ECNCounts
+	hasECN   bool
+	largest  Time   // arrival of the largest number
+	reported uint64 // the peer knows of everything below, as of the last frame but one
+	known    uint64 // as of the last frame that it acknowledged
+
+	maxDelay  time.Duration // the longest we promised
+	delay     time.Duration // how long an acknowledgement of bulk data waits
+	threshold int           // after how many packets it is due
+	fixed     bool          // the peer has asked for a delay of its own
+
+	waiting int  // packets that want to be acknowledged and are not
+	now     bool // without delay
+	due     Time // when the delay is over, 0: nothing waits
+}
+
+func (a *ackState) init(maxDelay time.Duration) {
+	if maxDelay <= 0 {
+		maxDelay = defaultAckDelay
+	}
+	*a = ackState{maxDelay: maxDelay, delay: maxDelay, threshold: ackPackets}
+}
+
+// setRTT lets the delay follow the round trip.
+// spec: REL-3
+func (a *ackState) setRTT(srtt time.Duration) {
+	if !a.fixed {
+		a.delay = min(srtt/ackDelayFraction, a.maxDelay)
+	}
+}
+
+// setFrequency takes the peer's wish: after how many packets, and after how long.
+func (a *ackState) setFrequency(packets int, delay time.Duration) {
+	a.threshold = max(packets, 1)
+	a.delay = min(delay, a.maxDelay)
+	a.fixed = true
+}
+
+// requestNow makes an acknowledgement due at once.
+func (a *ackState) requestNow() { a.now = true }
+
+// receive takes an authentic packet that was not seen before. immediate says that it asks for an
+// answer without delay.
+// spec: REL-1
+// spec: REL-2
+func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn wire.ECN) {
+	next := a.seen.end()
+	a.seen.add(pn, pn+1)
+	a.seen.dropOldest(wire.MaxAckRanges)
+	if pn >= next {
+		a.largest = now
+	}
+	a.count(ecn)
+	if !eliciting {
+		return
+	}
+	a.waiting++
+	if a.due.IsZero() {
+		a.due = now.Add(a.delay)
+	}
+	// A gap or a packet out of order is news that the sender's loss detection waits for, and so is
+	// a mark of congestion.
+	if immediate || pn != next || ecn == wire.CE {
+		a.now = true
+	}
+}
+
+func (a *ackState) count(ecn wire.ECN) {
+	switch ecn {
+	case wire.ECT0:
+		a.ecn.ECT0++
+	case wire.ECT1:
+		a.ecn.ECT1++
+	case wire.CE:
+		a.ecn.CE++
+	default:
+		return
+	}
+	a.hasECN = true
+}
+
+// pending reports whether something wants to be acknowledged.
+func (a *ackState) pending() bool { return a.waiting > 0 || a.now && len(a.seen) > 0 }
+
+// shouldSend reports whether an acknowledgement is due, in a packet of its own if need be.
+func (a *ackState) shouldSend(now Time) bool {
+	return a.pending() && (a.now || a.waiting >= a.threshold || !a.due.IsZero() && !now.Before(a.due))
+}
+
+// deadline returns when an acknowledgement will be due, 0: none waits.
+func (a *ackState) deadline() Time {
+	if !a.pending() {
+		return 0
+	}
+	return a.due
+}
+
+// append appends an acknowledgement of at most size bytes. The token is what sent and ackedAck want to
+// be given. It does nothing and returns false when nothing has arrived yet or too little room is left.
+// spec: REL-4
+func (a *ackState) append(b []byte, now Time, path uint64, size int) (out []byte, token uint64, ok bool) {
+	if len(a.seen) == 0 || size <= 0 {
+		return b, 0, false
+	}
+	delay := uint64(max(now.Sub(a.largest), 0) / time.Microsecond)
+	extras := wire.AckExtras{HasECN: a.hasECN, ECN: a.ecn}
+	n := len(b)
+	b, ok = wire.AppendAckWithin(b, size, path, delay, a.seen, extras)
+	if !ok {
+		return b, 0, false
+	}
+	token = a.seen.max()
+	if len(b)-n+maxRangeSize > size {
+		token = ackTruncated // perhaps: then the history is kept a little longer
+	}
+	return b, token, true
+}
+
+// maxRangeSize is the size of one more range at most.
+const maxRangeSize = 2 * 8
+
+// sent notes that a packet with the acknowledgement left.
+func (a *ackState) sent(uint64) { a.waiting, a.now, a.due = 0, false, 0 }
+
+// ackedAck notes that the frame with this token has arrived. History is then dropped up to where the
+// frame before it ended: a packet that came late, between the two, stays in at least one more frame.
+func (a *ackState) ackedAck(token uint64) {
+	if token == ackTruncated || token+1 <= a.known {
+		return
+	}
+	a.reported, a.known = a.known, token+1
+	// The newest range stays: a frame cannot be empty.
+	if end := a.seen.end(); end > 0 {
+		a.seen.sub(0, min(a.reported, end-1))
+	}
+}
+
+// largestSeen returns the largest number that has arrived.
+func (a *ackState) largestSeen() (uint64, bool) { return a.seen.max(), len(a.seen) > 0 }
+
+// release gives back what an idle path does not need.
+func (a *ackState) release() { a.seen.release(keptAckRanges) }

@@ -1,0 +1,384 @@
+package protocol
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/congestion"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+const (
+	// latencyPackets and latencyFraction bound by how much urgent data may exceed the window: four
+	// packets, or a twentieth of the window where that is more. It counts as in flight like all
+	// else, so bulk data pays it back.
+	latencyPackets  = 4
+	latencyFraction = 20
+	// maxUntrackedTail is how many packets that ask for no acknowledgement are remembered at the old
+	// end of the list. A receiver of bulk data sends little else, and the peer need not answer.
+	maxUntrackedTail = 64
+)
+
+// sendClass is what kind of packet asks to leave.
+type sendClass uint8
+
+const (
+	sendBulk      sendClass = iota
+	sendLatency             // may exceed the window a little
+	sendProbe               // of loss detection: passes window and pacer, as many as are wanted
+	sendAck                 // asks for no acknowledgement: always passes
+	sendSizeProbe           // of path size discovery: passes the window, not the pacer
+)
+
+// lossTimer is why loss detection wants to be woken.
+type lossTimer uint8
+
+const (
+	lossTimerNone    lossTimer = iota
+	lossTimerReorder           // a packet will have been late for too long
+	lossTimerProbe             // nothing was acknowledged for too long
+)
+
+// ackHandler learns what became of packets. The packet is valid during the call only, and the call
+// must not send or acknowledge anything on the path.
+type ackHandler interface {
+	// packetAcked: the packet arrived. When p.lost is set it had been declared lost before.
+	packetAcked(p *sentPacket)
+	// packetLost: the packet is taken to be lost, its facts should be sent again.
+	packetLost(p *sentPacket)
+	// packetProbed: a probe is due, and the facts of this packet, which may be lost, should be in
+	// it. The packet still counts as in flight.
+	packetProbed(p *sentPacket)
+}
+
+// lossConfig is what the sender's side of a path starts with.
+type lossConfig struct {
+	cc          congestion.Controller
+	random      func() uint64 // for the packet numbers to skip
+	maxDatagram int           // the size that the path is known to carry, bytes of UDP payload; 0: baseDatagram
+	mtuLimit    int           // the largest datagram ever to try; 0: no larger one
+	ecn         bool          // mark packets while the path carries marks
+	initialRTT  time.Duration // 0: initialRTT
+}
+
+// lossStats counts what happened to packets.
+type lossStats struct {
+	packetsSent, packetsAcked, packetsLost uint64
+	bytesSent, bytesAcked, bytesLost       uint64
+	spurious                               uint64 // losses that were none
+	ptos                                   uint64 // probe timeouts
+	episodes                               uint64 // congestion responses
+	undos                                  uint64 // of them taken back
+	persistent                             uint64 // persistent congestion
+	marked                                 uint64 // packets reported with a CE mark
+	sizeProbesLost                         uint64
+}
+
+// lossState is the sender's side of a path: what is in flight, what arrived, what is lost, and when
+// the next packet may leave.
+type lossState struct {
+	cc      congestion.Controller
+	rtt     rttState
+	pace    pacer
+	mtu     mtuState
+	ecn     ecnState
+	reorder reorderState
+	sampler congestion.RateSampler
+	list    sentList
+	skip    skipper
+	stats   lossStats
+
+	bytesInFlight   int
+	outstanding     int    // packets in flight that want to be acknowledged
+	lastEliciting   Time   // when the last of them left
+	largest         uint64 // largest number acknowledged, or wire.NoPacketNumber
+	cursor          uint64 // the fate of every packet below is decided
+	epoch           uint64 // packets below belong to the path before it moved: no samples from them
+	lossTime        Time   // when the packet at the cursor will be lost, 0: nothing is late
+	maxAckDelay     time.Duration
+	ptoCount        int
+	probesWanted    int
+	recoveryStart   Time   // start of the episode of loss; packets sent before belong to it
+	episode         uint32 // its number
+	episodeLost     int    // losses of it that have not proved spurious
+	episodeMarked   bool   // the network marked packets: nothing to undo
+	runStart        Time   // send time of the first packet of an unbroken run of losses
+	persistentSince Time   // persistent congestion since, 0: none
+	pass            ackPass
+}
+
+// ackPass sums up one acknowledgement frame or one timeout.
+type ackPass struct {
+	prior         int // bytes in flight before
+	bytes         int
+	packets       int
+	recoveryBytes int
+	progress      bool // something that wants to be acknowledged was, for the first time
+	rtt           time.Duration
+
+	lostBytes    int
+	lostPackets  int
+	newEpisode   bool
+	persistent   bool
+	smallestLost int
+}
+
+func (l *lossState) init(now Time, cfg lossConfig) {
+	*l = lossState{cc: cfg.cc, largest: wire.NoPacketNumber}
+	l.rtt.reset(cfg.initialRTT)
+	l.ecn.reset(cfg.ecn)
+	l.mtu.reset(cfg.maxDatagram, cfg.mtuLimit)
+	l.skip.random = cfg.random
+	l.skip.reset(0)
+	l.updatePace()
+}
+
+// setMaxAckDelay tells how long the peer may hold an acknowledgement back.
+func (l *lossState) setMaxAckDelay(d time.Duration) { l.maxAckDelay = d }
+
+// sampleRTT takes a round trip that something else than a packet of this path measured, such as the
+// handshake.
+func (l *lossState) sampleRTT(now Time, rtt time.Duration) {
+	l.rtt.update(now, rtt, 0)
+	l.updatePace()
+}
+
+// nextPN returns the number of the next packet.
+func (l *lossState) nextPN() uint64 {
+	if l.list.next == l.skip.next {
+		return l.list.next + 1
+	}
+	return l.list.next
+}
+
+// largestAcked returns the largest number acknowledged, or wire.NoPacketNumber.
+func (l *lossState) largestAcked() uint64 { return l.largest }
+
+// begin returns the record of the next packet, to be filled in. A packet that is not committed was
+// never begun. The pointer is void after the next begin.
+func (l *lossState) begin() *sentPacket {
+	l.list.reserve(2)
+	pn := l.nextPN()
+	p := l.list.at(pn)
+	p.reset(pn)
+	return p
+}
+
+// commit records that the packet left at now, with size bytes of UDP payload.
+func (l *lossState) commit(now Time, p *sentPacket, size int) {
+	if p.pn != l.list.next {
+		l.commitSkip(p.pn)
+	}
+	l.list.next++
+	p.sent, p.size = now, int32(size)
+	l.stats.packetsSent++
+	l.stats.bytesSent += uint64(size)
+	switch {
+	case p.probe:
+		p.inFlight = false // it must not hold data back, however large it is
+		l.mtu.probeSent(size)
+		l.pace.sent(now, min(size, l.mtu.current()))
+	case p.inFlight:
+		l.bytesInFlight += size
+		p.state = l.sampler.OnSent(now, size, l.bytesInFlight)
+		l.pace.sent(now, size)
+		l.cc.Sent(congestion.SendSample{Now: now, Bytes: size, InFlight: l.bytesInFlight})
+	}
+	if p.ect {
+		l.ecn.packetSent()
+	}
+	if !p.eliciting {
+		l.dropUntracked()
+		return
+	}
+	l.outstanding++
+	l.lastEliciting = now
+	if l.probesWanted > 0 {
+		l.probesWanted--
+	}
+}
+
+// commitSkip records that the number before pn is never sent.
+// spec: REL-5
+func (l *lossState) commitSkip(pn uint64) {
+	if pn != l.list.next+1 || l.list.next != l.skip.next {
+		panic("BUG: packet committed out of order")
+	}
+	s := l.list.at(l.list.next)
+	s.reset(l.list.next)
+	s.skipped = true
+	l.list.next++
+	l.skip.skipped()
+}
+
+// dropUntracked forgets the oldest packets while they are only acknowledgements, so that an end
+// that has nothing else to send stays small.
+func (l *lossState) dropUntracked() {
+	if l.list.len() <= maxUntrackedTail || !l.idle() {
+		return
+	}
+	for l.list.len() > maxUntrackedTail {
+		l.list.at(l.list.base).forget()
+		l.list.base++
+	}
+	l.cursor = max(l.cursor, l.list.base)
+}
+
+// canSend reports whether a packet of size bytes of UDP payload may leave now. When the pacer holds
+// it back, wait is when it may; when the window is full, wait is 0: an acknowledgement must come.
+func (l *lossState) canSend(now Time, size int, class sendClass) (ok bool, wait Time) {
+	switch class {
+	case sendAck:
+		return true, 0
+	case sendProbe:
+		return l.probesWanted > 0, 0
+	case sendSizeProbe:
+		return l.pace.canSend(now, min(size, l.mtu.current()))
+	}
+	if l.bytesInFlight > 0 && l.bytesInFlight+size > l.allowed(class) {
+		return false, 0
+	}
+	return l.pace.canSend(now, size)
+}
+
+// allowed returns how many bytes may be in flight.
+// spec: REL-33
+func (l *lossState) allowed(class sendClass) int {
+	window := l.cc.Window()
+	if class == sendLatency && l.persistentSince.IsZero() {
+		return window + max(latencyPackets*l.mtu.current(), window/latencyFraction)
+	}
+	return window
+}
+
+// appLimited tells that everything was sent although more could have been.
+func (l *lossState) appLimited() {
+	if l.bytesInFlight+l.mtu.current() <= l.cc.Window() {
+		l.sampler.SetAppLimited(l.bytesInFlight)
+	}
+}
+
+// window returns the congestion window in bytes.
+func (l *lossState) window() int { return l.cc.Window() }
+
+// inFlight returns the bytes that are in flight.
+func (l *lossState) inFlight() int { return l.bytesInFlight }
+
+// datagramSize returns the size up to which packets should be filled. While probes die it is the
+// base size, so that a path that has lost its large packets still shows itself.
+// spec: REL-37
+func (l *lossState) datagramSize() int {
+	if l.ptoCount >= smallProbeAfter {
+		return baseDatagram
+	}
+	return l.mtu.current()
+}
+
+// sendECN returns the mark for the next packet.
+func (l *lossState) sendECN() wire.ECN { return l.ecn.mark() }
+
+// updatePace takes over what the controller says about the rate.
+func (l *lossState) updatePace() {
+	rate := l.cc.PacingRate()
+	if rate == 0 {
+		rate = uint64(derivedPacing * float64(l.cc.Window()) / l.rtt.smoothed.Seconds())
+	}
+	l.pace.setRate(rate, l.mtu.current())
+}
+
+// idle reports whether no packet is waited for.
+func (l *lossState) idle() bool { return l.outstanding == 0 && l.bytesInFlight == 0 }
+
+// release frees the records of packets when none is waited for. Acknowledgements of those that were
+// forgotten are then ignored.
+func (l *lossState) release() {
+	if !l.idle() {
+		return
+	}
+	for ; l.list.base < l.list.next; l.list.base++ {
+		l.list.at(l.list.base).forget()
+	}
+	l.cursor, l.lossTime = l.list.base, 0
+	l.list.release()
+}
+
+// abandon gives the path up: what is in flight is taken to be lost, with no lesson from it.
+func (l *lossState) abandon(cb ackHandler) {
+	for pn := l.cursor; pn < l.list.next; pn++ {
+		p := l.list.at(pn)
+		if p.outstanding() && p.eliciting {
+			cb.packetLost(p)
+		}
+	}
+	l.bytesInFlight, l.outstanding, l.probesWanted, l.ptoCount = 0, 0, 0, 0
+	l.release()
+}
+
+// migrated tells that the path has a new address at one end. A new port alone is most likely the
+// same path. Another address is another network: what was measured is void, and what is still in
+// flight says nothing about it. cc is the controller to go on with; nil keeps the old one.
+// spec: REL-38
+func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) {
+	l.skip.reset(l.list.next)
+	if portOnly {
+		return
+	}
+	l.epoch = l.list.next
+	for pn := l.cursor; pn < l.list.next; pn++ {
+		l.list.at(pn).inFlight = false
+	}
+	l.bytesInFlight = 0
+	if cc != nil {
+		l.cc = cc
+	}
+	l.rtt.reset(0)
+	l.ecn.reset(l.ecn.phase != ecnOff)
+	l.mtu.reset(baseDatagram, l.mtu.limit)
+	l.reorder = reorderState{}
+	l.sampler = congestion.RateSampler{}
+	l.ptoCount, l.recoveryStart, l.runStart, l.persistentSince = 0, 0, 0, 0
+	l.episode, l.episodeLost = l.episode+1, 0
+	l.updatePace()
+}
+
+// checkInvariants compares the sums with their parts.
+func (l *lossState) checkInvariants() error {
+	bytes, outstanding := 0, 0
+	for pn := l.list.base; pn < l.list.next; pn++ {
+		p := l.list.at(pn)
+		if p.pn != pn {
+			return fmt.Errorf("slot of packet %d holds %d", pn, p.pn)
+		}
+		if !p.outstanding() {
+			continue
+		}
+		if pn < l.cursor {
+			return fmt.Errorf("packet %d is outstanding below the cursor %d", pn, l.cursor)
+		}
+		if p.inFlight {
+			bytes += int(p.size)
+		}
+		if p.eliciting {
+			outstanding++
+		}
+	}
+	if bytes != l.bytesInFlight || outstanding != l.outstanding {
+		return fmt.Errorf("%d bytes and %d packets in flight, but the parts make %d and %d",
+			l.bytesInFlight, l.outstanding, bytes, outstanding)
+	}
+	return nil
+}
+
+// deadline returns when handleTimeout should be called, and why; 0: never.
+func (l *lossState) deadline() (Time, lossTimer) {
+	if !l.lossTime.IsZero() {
+		return l.lossTime, lossTimerReorder
+	}
+	if l.outstanding == 0 {
+		return 0, lossTimerNone
+	}
+	return l.lastEliciting.Add(l.probeInterval()), lossTimerProbe
+}
+
+// pto returns the probe timeout without backoff.
+func (l *lossState) pto() time.Duration { return l.rtt.probeTimeout() + l.maxAckDelay }

@@ -1,0 +1,169 @@
+package protocol
+
+import (
+	"github.com/godwit-net/godwit/protocol/congestion"
+)
+
+// factKind says what a fact is about.
+type factKind uint8
+
+// The kinds of facts. What a and b hold is said where they are not used for nothing.
+const (
+	factAck               factKind = 1 + iota // a: token of ackState.append, b: path
+	factPing                                  //
+	factStream                                // a: offset, b: length<<1 | fin
+	factReset                                 //
+	factStop                                  //
+	factMaxData                               // a: the limit
+	factMaxStreamData                         // a: the limit
+	factMaxStreams                            // a: 1 for one-way streams
+	factDataBlocked                           // a: the limit
+	factStreamDataBlocked                     // a: the limit
+	factStreamsBlocked                        // a: 1 for one-way streams
+	factNewID                                 // a: path, b: sequence
+	factRetireID                              // a: path, b: sequence
+	factPathChallenge                         //
+	factPathResponse                          //
+	factAddressToken                          //
+	factTicket                                //
+	factKeyPace                               //
+	factDone                                  //
+	factAckFrequency                          //
+	factImmediateAck                          //
+)
+
+// fact is one thing that a packet told the peer, so that its owner hears whether it arrived. Facts
+// are sent again, packets are not.
+type fact struct {
+	kind   factKind
+	stream *Stream // for facts about a stream
+	a, b   uint64
+}
+
+// sentPacket is what is remembered of a packet until its fate is certain.
+//
+// The owner of a packet under construction sets facts, eliciting, inFlight, probe and ect. All else
+// belongs to lossState.
+type sentPacket struct {
+	pn    uint64
+	sent  Time
+	facts []fact // the backing array stays with the slot and is used again
+	state congestion.SendState
+
+	size    int32  // bytes of UDP payload
+	run     uint32 // acknowledged packets from here on that can be skipped, this one included
+	episode uint32 // the episode of loss that it belongs to, when lost
+
+	eliciting bool // wants to be acknowledged
+	inFlight  bool // counts against the window until its fate is certain
+	probe     bool // tries a datagram size; its loss is no sign of congestion
+	ect       bool // left with the ECT(0) mark
+	acked     bool
+	lost      bool // was declared lost; acked as well: the loss was spurious
+	skipped   bool // the number was never sent
+}
+
+// reset makes the slot ready for another packet and keeps the room for facts.
+func (p *sentPacket) reset(pn uint64) {
+	facts := p.facts[:0]
+	*p = sentPacket{pn: pn, facts: facts}
+}
+
+// forget drops the facts, and with them the references to streams.
+func (p *sentPacket) forget() {
+	clear(p.facts)
+	p.facts = p.facts[:0]
+}
+
+// outstanding reports whether the fate of the packet is open.
+func (p *sentPacket) outstanding() bool { return !p.acked && !p.lost && !p.skipped }
+
+// minSentSlots is the smallest ring: a few round trips of a session that sends ticks.
+const minSentSlots = 16
+
+// sentList holds the packets base to next-1 in a ring indexed by packet number. Slots are used
+// again, with the room of their facts, so that sending costs no allocation once the ring has grown
+// to the window. Pointers into it end with the next reserve.
+type sentList struct {
+	slots      []sentPacket // the length is a power of two
+	base, next uint64
+}
+
+func (l *sentList) at(pn uint64) *sentPacket { return &l.slots[pn&uint64(len(l.slots)-1)] }
+
+func (l *sentList) len() int { return int(l.next - l.base) }
+
+// reserve makes room for n more packets.
+func (l *sentList) reserve(n int) {
+	need := l.len() + n
+	if need <= len(l.slots) {
+		return
+	}
+	size := max(minSentSlots, len(l.slots))
+	for size < need {
+		size *= 2
+	}
+	slots := make([]sentPacket, size)
+	for pn := l.base; pn < l.next; pn++ {
+		slots[pn&uint64(size-1)] = *l.at(pn)
+	}
+	l.slots = slots
+}
+
+// release frees the ring. The list must be empty.
+func (l *sentList) release() {
+	if l.len() != 0 {
+		panic("BUG: releasing packets whose fate is open")
+	}
+	l.slots = nil
+}
+
+const (
+	// Numbers are skipped at random, so that a peer that acknowledges what it did not get is found
+	// out: once in firstSkip numbers on a new path, where it would gain most, and then ever less
+	// often, down to once in lastSkip, where the skips cost nothing.
+	firstSkip = 256
+	lastSkip  = 131072
+	// rememberedSkips is how many skipped numbers are checked after the list has forgotten them. In
+	// flight are never more: each skip doubles the distance to the next.
+	rememberedSkips = 16
+)
+
+// skipper chooses the packet numbers that are never sent.
+type skipper struct {
+	random   func() uint64
+	next     uint64 // the next number to skip
+	interval uint64
+	recent   [rememberedSkips]uint64 // plus one, so that 0 is none
+	n        int
+}
+
+// reset starts again at the highest rate, for numbers from pn on.
+// spec: REL-6
+func (s *skipper) reset(pn uint64) {
+	s.interval = firstSkip
+	s.draw(pn)
+}
+
+// draw chooses the next number to skip: uniform, once in interval numbers on average.
+func (s *skipper) draw(from uint64) {
+	s.next = from + 1 + s.random()%(2*s.interval-1)
+}
+
+// skipped notes that the number chosen was left out.
+func (s *skipper) skipped() {
+	s.recent[s.n%rememberedSkips] = s.next + 1
+	s.n++
+	s.interval = min(2*s.interval, lastSkip)
+	s.draw(s.next)
+}
+
+// within reports whether one of the numbers start to end-1 was skipped lately.
+func (s *skipper) within(start, end uint64) bool {
+	for _, pn := range s.recent[:min(s.n, rememberedSkips)] {
+		if pn-1 >= start && pn-1 < end {
+			return true
+		}
+	}
+	return false
+}
