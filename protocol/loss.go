@@ -17,6 +17,8 @@ const (
 	// maxUntrackedTail is how many packets that ask for no acknowledgement are remembered at the old
 	// end of the list. A receiver of bulk data sends little else, and the peer need not answer.
 	maxUntrackedTail = 64
+	// noPacketNumber stands for a largest number where there is none yet. One more than it is 0.
+	noPacketNumber = ^uint64(0)
 )
 
 // sendClass is what kind of packet asks to leave.
@@ -91,7 +93,7 @@ type lossState struct {
 	bytesInFlight   int
 	outstanding     int    // packets in flight that want to be acknowledged
 	lastEliciting   Time   // when the last of them left
-	largest         uint64 // largest number acknowledged, or wire.NoPacketNumber
+	largest         uint64 // largest number acknowledged, or noPacketNumber
 	cursor          uint64 // the fate of every packet below is decided
 	epoch           uint64 // packets below belong to the path before it moved: no samples from them
 	lossTime        Time   // when the packet at the cursor will be lost, 0: nothing is late
@@ -124,7 +126,7 @@ type ackPass struct {
 }
 
 func (l *lossState) init(now Time, cfg lossConfig) {
-	*l = lossState{cc: cfg.cc, largest: wire.NoPacketNumber}
+	*l = lossState{cc: cfg.cc, largest: noPacketNumber}
 	l.rtt.reset(cfg.initialRTT)
 	l.ecn.reset(cfg.ecn)
 	l.mtu.reset(cfg.maxDatagram, cfg.mtuLimit)
@@ -151,8 +153,8 @@ func (l *lossState) nextPN() uint64 {
 	return l.list.next
 }
 
-// largestAcked returns the largest number acknowledged, or wire.NoPacketNumber.
-func (l *lossState) largestAcked() uint64 { return l.largest }
+// largestAcked returns the largest number acknowledged, or false when there is none yet.
+func (l *lossState) largestAcked() (uint64, bool) { return l.largest, l.largest != noPacketNumber }
 
 // begin returns the record of the next packet, to be filled in. A packet that is not committed was
 // never begun. The pointer is void after the next begin.

@@ -22,7 +22,7 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 	for r, ok := ranges.Next(); ok && r.End > l.list.base; r, ok = ranges.Next() {
 		l.ackRange(now, max(r.Start, l.list.base), r.End, cb)
 	}
-	raised := l.largest == wire.NoPacketNumber || ack.Largest > l.largest
+	raised := l.largest == noPacketNumber || ack.Largest > l.largest
 	if raised {
 		l.largest = ack.Largest
 	}

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/protocol/congestion"
-	"github.com/godwit-net/godwit/protocol/wire"
 )
 
 const (
@@ -82,7 +81,7 @@ func (l *lossState) lossDelay() time.Duration {
 // spec: REL-11
 func (l *lossState) detectLost(now Time, cb ackHandler) {
 	l.lossTime = 0
-	if l.largest == wire.NoPacketNumber {
+	if l.largest == noPacketNumber {
 		return
 	}
 	delay := l.lossDelay()
@@ -216,7 +215,8 @@ func (l *lossState) trim(now Time) {
 
 // passed reports whether a later number than pn was acknowledged.
 func (l *lossState) passed(pn uint64) bool {
-	return l.largest != wire.NoPacketNumber && l.largest > pn
+	largest, ok := l.largestAcked()
+	return ok && largest > pn
 }
 
 // probeInterval is the probe timeout with its backoff.
