@@ -46,7 +46,7 @@ func (w *recvWindow) consume(n uint64) bool {
 
 // due reports whether half the window is consumed since the peer was last told.
 //
-// spec: STR-31
+// spec: STR-26
 func (w *recvWindow) due() bool {
 	return w.size > 0 && w.limit < maxOffset && w.limit-w.consumed <= w.size/2
 }

@@ -8,17 +8,15 @@ import "sync"
 // Memory is for bytes held, never for an offset. Data lies in blocks of 8 kB, and a block exists
 // only while a byte of it was written and not discarded. A pipe with little in it keeps that in one
 // smaller block, so that thousands of streams with a few bytes each stay cheap. An empty pipe holds
-// no block at all.
+// no memory at all.
 //
 // A pipe does not know which bytes were written: its user does, and reads no others.
 type pipe struct {
 	start uint64 // bytes before it are discarded
 	end   uint64 // highest offset written, at least start
 
-	// ring holds the block of offsets [i*blockSize, (i+1)*blockSize) at position i modulo its length,
-	// a power of two. Positions in holes are nil.
-	ring []*block
-	held int // blocks in the ring
+	ring *ring // nil while there is no block in it
+	held int   // blocks in the ring
 
 	// small replaces the ring while everything in the pipe lies in [smallBase, smallBase+len(small.data)).
 	small     *block
@@ -28,6 +26,12 @@ type pipe struct {
 // block is a piece of pooled memory.
 type block struct{ data []byte }
 
+// ring is a pooled table of blocks. The block of offsets [i*blockSize, (i+1)*blockSize) is at position i
+// modulo the length, which is a power of two. Positions in holes are nil.
+type ring struct{ blocks []*block }
+
+func (r *ring) at(index uint64) **block { return &r.blocks[index&uint64(len(r.blocks)-1)] }
+
 const (
 	blockShift = 13
 	// blockSize amortises the pool over several packets and keeps the waste at the edges small.
@@ -36,14 +40,18 @@ const (
 	minBlock = 1 << 10
 	// blockClasses counts the sizes from minBlock to blockSize, each twice the one before.
 	blockClasses = 4
-	// minRing and keptRing are the lengths of a ring at first and the longest one that an empty pipe
-	// keeps. Longer ones are freed, so that an idle stream stays small.
-	minRing  = 4
-	keptRing = 8
+	// minRing is the length of the shortest ring: 32 kB of data in a piece.
+	minRing = 4
+	// ringClasses counts the lengths of rings that are pooled, each twice the one before. The longest
+	// is for a gigabyte.
+	ringClasses = 16
 )
 
-// blockPools hold free blocks by size, shared by all sessions.
-var blockPools [blockClasses]sync.Pool
+// blockPools and ringPools hold free blocks and rings by size, shared by all sessions.
+var (
+	blockPools [blockClasses]sync.Pool
+	ringPools  [ringClasses]sync.Pool
+)
 
 // blockClass returns the class of the smallest block that holds n bytes, n at most blockSize.
 func blockClass(n uint64) int {
@@ -63,6 +71,31 @@ func getBlock(class int) *block {
 
 func putBlock(b *block) {
 	blockPools[blockClass(uint64(len(b.data)))].Put(b)
+}
+
+// ringClass returns the class of the shortest ring for n indexes.
+func ringClass(n uint64) int {
+	class := 0
+	for n > minRing<<class {
+		class++
+	}
+	return class
+}
+
+func getRing(class int) *ring {
+	if class < ringClasses {
+		if r, ok := ringPools[class].Get().(*ring); ok {
+			return r
+		}
+	}
+	return &ring{blocks: make([]*block, minRing<<class)}
+}
+
+// putRing takes a ring back that holds no block.
+func putRing(r *ring) {
+	if class := ringClass(uint64(len(r.blocks))); class < ringClasses {
+		ringPools[class].Put(r)
+	}
 }
 
 // len returns the distance between start and end, holes included.
@@ -128,24 +161,24 @@ func (p *pipe) growSmall(need uint64) bool {
 // reserve makes the ring long enough for everything from start to end.
 func (p *pipe) reserve(off, end uint64) {
 	first, last := p.start>>blockShift, max(p.end, end)>>blockShift
-	if last-first < uint64(len(p.ring)) {
+	old := p.ring
+	if old != nil && last-first < uint64(len(old.blocks)) {
 		return
 	}
-	size := uint64(max(minRing, len(p.ring)))
-	for size <= last-first {
-		size *= 2
+	p.ring = getRing(ringClass(last - first + 1))
+	if old == nil {
+		return
 	}
-	old := p.ring
-	p.ring = make([]*block, size)
-	for i := range uint64(len(old)) {
-		at := first + i
-		p.ring[at&(size-1)] = old[at&uint64(len(old)-1)]
+	for i := first; i < first+uint64(len(old.blocks)); i++ {
+		from := old.at(i)
+		*p.ring.at(i), *from = *from, nil
 	}
+	putRing(old)
 }
 
 // block returns the block with an index, which it gets from the pool if the index is a hole.
 func (p *pipe) block(index uint64) *block {
-	at := &p.ring[index&uint64(len(p.ring)-1)]
+	at := p.ring.at(index)
 	if *at == nil {
 		*at = getBlock(blockClasses - 1)
 		p.held++
@@ -159,7 +192,7 @@ func (p *pipe) view(off uint64) []byte {
 		return p.small.data[off-p.smallBase : p.end-p.smallBase]
 	}
 	in := off & (blockSize - 1)
-	return p.ring[off>>blockShift&uint64(len(p.ring)-1)].data[in:min(blockSize, in+p.end-off)]
+	return (*p.ring.at(off >> blockShift)).data[in:min(blockSize, in+p.end-off)]
 }
 
 // appendTo appends n bytes from off on to b. They were written before.
@@ -208,7 +241,7 @@ func (p *pipe) truncate(off uint64) {
 		return
 	}
 	if p.held > 0 {
-		for i := (off-1)>>blockShift + 1; i <= p.end>>blockShift && i-p.start>>blockShift < uint64(len(p.ring)); i++ {
+		for i := (off-1)>>blockShift + 1; i <= (p.end-1)>>blockShift; i++ {
 			p.free(i)
 		}
 	}
@@ -216,7 +249,7 @@ func (p *pipe) truncate(off uint64) {
 }
 
 func (p *pipe) free(index uint64) {
-	at := &p.ring[index&uint64(len(p.ring)-1)]
+	at := p.ring.at(index)
 	if *at != nil {
 		putBlock(*at)
 		*at = nil
@@ -233,7 +266,8 @@ func (p *pipe) release() {
 	for i := 0; p.held > 0; i++ {
 		p.free(uint64(i))
 	}
-	if len(p.ring) > keptRing {
+	if p.ring != nil {
+		putRing(p.ring)
 		p.ring = nil
 	}
 }

@@ -47,6 +47,9 @@ type scheduler struct {
 
 // pick returns the stream whose turn it is, or nil. Without credit of the session only lost data
 // may go; with latencyOnly only streams of the latency class.
+//
+// spec: STR-31
+// spec: STR-32
 func (d *scheduler) pick(credit, latencyOnly bool) *Stream {
 	for i := range d.classes {
 		c := &d.classes[i]

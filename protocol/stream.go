@@ -83,6 +83,9 @@ func (s *Stream) queueControl() { s.streams.queueControl(s) }
 // settle brings the session's books up to date after the stream changed: who may send, what is
 // still to be acknowledged, and whether the stream can be forgotten.
 func (s *Stream) settle() {
+	if s.streams.err != nil {
+		return
+	}
 	s.reschedule()
 	if open := s.send.unsettled(); open != s.send.counted {
 		s.send.counted = open

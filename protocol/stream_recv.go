@@ -44,7 +44,7 @@ func (s *Stream) Read(p []byte) (int, error) {
 	if !s.canRecv() || r.canceled {
 		return 0, ErrReadCanceled
 	}
-	n := min(uint64(len(p)), r.ready-r.pipe.start)
+	n := min(uint64(len(p)), r.ready-r.pipe.start) // spec: STR-11
 	if n == 0 && r.ready > r.pipe.start {
 		return 0, nil // no room in p
 	}
@@ -62,9 +62,9 @@ func (s *Stream) Read(p []byte) (int, error) {
 func (s *Stream) readEnd() error {
 	switch r := &s.recv; {
 	case r.reset && r.pipe.start == r.end:
-		return &StreamError{Code: r.code, Remote: true}
+		return &StreamError{Code: r.code, Remote: true} // spec: STR-15
 	case r.sized && !r.reset && r.pipe.start == r.final:
-		return io.EOF
+		return io.EOF // spec: STR-12
 	}
 	return s.streams.err
 }
@@ -77,7 +77,7 @@ func (s *Stream) Readable() bool {
 
 // consumed gives the credit of bytes that the application has read back to the peer.
 //
-// spec: STR-30
+// spec: STR-25
 func (s *Stream) consumed(n uint64) {
 	if s.recv.window.consume(n) && !s.recv.sized {
 		s.queueControl()
@@ -90,6 +90,8 @@ func (s *Stream) consumed(n uint64) {
 
 // CancelRead says that the application wants no more of the stream. What has arrived is dropped,
 // the peer is asked to stop, and reads fail. It does nothing when the stream has been read to its end.
+//
+// spec: STR-19
 func (s *Stream) CancelRead(code uint64) {
 	r := &s.recv
 	if !s.canRecv() || r.canceled || r.over() {
@@ -112,6 +114,7 @@ func (s *Stream) dropFrom(off uint64) {
 	s.streams.gaps -= len(r.got)
 	r.got.sub(off, maxOffset)
 	s.streams.gaps += len(r.got)
+	r.releaseGaps()
 	r.ready = min(r.ready, off)
 	if off < r.pipe.end {
 		r.pipe.truncate(off)
@@ -144,7 +147,7 @@ func (s *Stream) handleData(off uint64, data []byte, fin bool) error {
 	}
 	end := off + uint64(len(data))
 	if r.sized && end > r.final || fin && (r.sized && end != r.final || end < r.highest) {
-		return finalSizeError(s.id, wire.FrameStream)
+		return finalSizeError(s.id, wire.FrameStream) // spec: STR-13
 	}
 	if err := s.extend(end, wire.FrameStream); err != nil {
 		return err
@@ -183,8 +186,8 @@ func clip(off uint64, data []byte, end uint64) ([]byte, uint64) {
 
 // extend accounts for the peer's use of the stream up to end, against both limits.
 //
-// spec: STR-28
-// spec: STR-29
+// spec: STR-23
+// spec: STR-24
 func (s *Stream) extend(end uint64, frame wire.FrameType) error {
 	r, t := &s.recv, s.streams
 	if end <= r.highest {
@@ -222,10 +225,10 @@ func (s *Stream) store(off, end uint64, data []byte) error {
 		return nil
 	}
 	start := off
-	for i := searchRange(r.got, off); off < end; i++ {
+	for i := r.got.search(off); off < end; i++ {
 		gapEnd := end
 		if i < len(r.got) {
-			gapEnd = min(end, r.got[i].start)
+			gapEnd = min(end, r.got[i].Start)
 		}
 		if off < gapEnd {
 			n := gapEnd - off
@@ -233,7 +236,7 @@ func (s *Stream) store(off, end uint64, data []byte) error {
 			off, data = gapEnd, data[n:]
 		}
 		if off < end {
-			n := min(end, r.got[i].end) - off
+			n := min(end, r.got[i].End) - off
 			off, data = off+n, data[n:]
 		}
 	}
@@ -247,15 +250,25 @@ func (s *Stream) remember(start, end uint64) error {
 	r, t := &s.recv, s.streams
 	t.gaps -= len(r.got)
 	r.got.add(start, end)
-	if r.got[0].start <= r.ready {
-		r.ready = r.got[0].end
+	if r.got[0].Start <= r.ready {
+		r.ready = r.got[0].End
 		r.got.sub(0, r.ready)
+		r.releaseGaps()
 	}
 	t.gaps += len(r.got)
 	if len(r.got) > maxGaps || t.gaps > maxGaps && uint64(t.gaps)*gapCharge > t.window.size {
 		return transportErrorf(wire.ProtocolViolation, wire.FrameStream, "stream %d: too many gaps", s.id)
 	}
 	return nil
+}
+
+// keptRanges is the room that an empty set of ranges keeps, so that an idle stream stays small.
+const keptRanges = 4
+
+func (r *recvStream) releaseGaps() {
+	if len(r.got) == 0 {
+		r.got.release(keptRanges)
+	}
 }
 
 // tell gives EventStreamReadable when there is news for the application.
@@ -274,13 +287,13 @@ func (s *Stream) handleReset(code, final, prefix uint64) error {
 		return transportErrorf(wire.FrameEncoding, wire.FrameResetStream, "stream %d: prefix beyond its end", s.id)
 	}
 	if final < r.highest || r.sized && final != r.final {
-		return finalSizeError(s.id, wire.FrameResetStream)
+		return finalSizeError(s.id, wire.FrameResetStream) // spec: STR-13
 	}
 	if err := s.extend(final, wire.FrameResetStream); err != nil {
 		return err
 	}
 	if r.sized && !r.reset && r.ready == r.final || r.over() {
-		return nil // all of it is here: the reset came too late to matter
+		return nil // all of it is here: the reset came too late to matter; spec: STR-16
 	}
 	r.stop = sentUnset
 	s.cut(code, final, prefix)
@@ -298,7 +311,7 @@ func (s *Stream) cut(code, final, prefix uint64) {
 	}
 	end := max(prefix, r.pipe.start)
 	if r.reset && end >= r.end {
-		return // a repeated reset can only take away
+		return // a repeated reset can only take away; spec: STR-17
 	}
 	s.dropFrom(end)
 	if !r.reset {

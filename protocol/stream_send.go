@@ -92,6 +92,9 @@ func (s *Stream) Reset(code uint64) { s.ResetAt(code, 0) }
 
 // ResetAt is Reset, except that the first prefix bytes of the stream are still delivered. A prefix
 // beyond what was written means all that was.
+//
+// spec: STR-14
+// spec: STR-20
 func (s *Stream) ResetAt(code, prefix uint64) {
 	w := &s.send
 	if !s.canSend() || w.reset.isSet() || w.over() || s.streams.err != nil {
@@ -152,7 +155,7 @@ func (w *sendStream) over() bool {
 
 // checkBlocked queues STREAM_DATA_BLOCKED when the peer's limit stops the stream, once per limit.
 //
-// spec: STR-34
+// spec: STR-28
 func (s *Stream) checkBlocked() {
 	w := &s.send
 	if w.next < w.max || w.next >= w.pipe.end || w.blocked.isSet() && w.blockedAt == w.max {
@@ -203,10 +206,12 @@ func (s *Stream) appendFrame(b []byte, space int, facts *[]fact) ([]byte, int) {
 
 // nextRange returns what to send next: the oldest lost range, else new data within the stream's and
 // the session's limits. A length of 0 stands for an end without data.
+//
+// spec: STR-22
 func (w *sendStream) nextRange(credit uint64, budget int) (off uint64, n int) {
 	if len(w.lost) > 0 {
 		r := w.lost[0]
-		return r.start, int(min(r.end-r.start, uint64(budget)))
+		return r.Start, int(min(r.Size(), uint64(budget)))
 	}
 	off = w.next
 	if end := min(w.pipe.end, w.max); off < end {
@@ -263,13 +268,17 @@ func (s *Stream) bytesAcked(start, end uint64) {
 		w.acked.add(start, end)
 		return
 	}
-	if len(w.acked) > 0 && w.acked[0].start <= end {
+	if len(w.acked) > 0 && w.acked[0].Start <= end {
 		w.acked.add(start, end)
-		end = w.acked[0].end
+		end = w.acked[0].End
 		w.acked.sub(0, end)
 	}
 	s.streams.progress += end - w.pipe.start
 	w.pipe.discard(end)
+	if w.pipe.len() == 0 {
+		w.acked.release(keptRanges)
+		w.lost.release(keptRanges)
+	}
 	if w.full && s.streams.sendBuffer-min(s.streams.sendBuffer, w.pipe.len()) >= s.streams.sendBuffer/writableShare {
 		s.wake()
 	}
@@ -295,22 +304,9 @@ func (s *Stream) dataLost(off, n uint64, fin bool) {
 	start, end := max(off, w.pipe.start), min(off+n, w.pipe.end)
 	if start < end {
 		w.lost.add(start, end)
-		for i := searchRange(w.acked, start); i < len(w.acked) && w.acked[i].start < end; i++ {
-			w.lost.sub(w.acked[i].start, w.acked[i].end)
+		for i := w.acked.search(start); i < len(w.acked) && w.acked[i].Start < end; i++ {
+			w.lost.sub(w.acked[i].Start, w.acked[i].End)
 		}
 	}
 	s.reschedule()
-}
-
-// searchRange returns the index of the first range that ends after v.
-func searchRange(r rangeset, v uint64) int {
-	low, high := 0, len(r)
-	for low < high {
-		if mid := (low + high) / 2; r[mid].end <= v {
-			low = mid + 1
-		} else {
-			high = mid
-		}
-	}
-	return low
 }

@@ -289,7 +289,7 @@ func (t *streamsState) handleStop(f wire.StopSending) error {
 
 // handleMaxData takes a MAX_DATA frame. A limit that is not higher says nothing.
 //
-// spec: STR-33
+// spec: STR-27
 func (t *streamsState) handleMaxData(limit uint64) {
 	if limit > t.max {
 		t.max = limit
@@ -347,7 +347,7 @@ func (t *streamsState) consumed(n uint64) { t.window.consume(n) }
 
 // forget drops a stream whose directions have both ended, and lets the peer open another one for it.
 //
-// spec: STR-24
+// spec: STR-21
 func (t *streamsState) forget(s *Stream) {
 	s.forgotten = true
 	t.sched.remove(s)

@@ -4,6 +4,8 @@ import "github.com/godwit-net/godwit/protocol/wire"
 
 // queueControl puts a stream on the list of those with frames about them to send. A stream that no
 // longer has any is taken off when its turn comes.
+//
+// spec: STR-30
 func (t *streamsState) queueControl(s *Stream) {
 	if s.controlQueued || t.err != nil {
 		return
@@ -53,7 +55,7 @@ func (t *streamsState) hasLatencyData() bool {
 
 // checkBlocked queues DATA_BLOCKED when the session's limit stops a stream, once per limit.
 //
-// spec: STR-34
+// spec: STR-28
 func (t *streamsState) checkBlocked() {
 	if t.sent == t.max && t.sched.anyFresh() {
 		t.dataBlocked.set(t.max)
@@ -225,7 +227,7 @@ func (t *streamsState) acked(f fact) {
 // lost takes the news that a packet with a fact about streams was lost. The fact is sent again if it
 // still matters.
 //
-// spec: STR-35
+// spec: STR-29
 func (t *streamsState) lost(f fact) {
 	if t.err != nil {
 		return
