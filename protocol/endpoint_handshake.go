@@ -1,0 +1,297 @@
+package protocol
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/crypto/handshake"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// listen prepares the server side.
+func (e *Endpoint) listen() error {
+	cfg := handshake.ServerConfig{
+		Rand:       e.session.Rand,
+		Identities: append([]crypto.PrivateKey{e.session.Identity}, e.cfg.OldIdentities...),
+	}
+	if !e.session.PresharedKey.IsZero() {
+		psk := handshake.NewPSK(e.session.PresharedKey)
+		id := e.session.PresharedKey.ID()
+		cfg.LookupPSK = func(asked [8]byte) *handshake.PSK {
+			if asked == id {
+				return psk
+			}
+			return nil
+		}
+	}
+	var err error
+	e.hs, err = handshake.NewServer(cfg)
+	return err
+}
+
+// handleInit takes a first packet through the steps of a server, cheap ones first, so that what an
+// attacker can make us do costs less than what it costs to ask.
+func (e *Endpoint) handleInit(now Time, d *Datagram, long *wire.Long) {
+	if e.hs == nil {
+		e.stats.Unmatched++
+		return
+	}
+	in := &e.init
+	if err := e.hs.ParseInit(in, d.Data, long.BodyOffset); err != nil {
+		if errors.Is(err, handshake.ErrVersion) && len(d.Data) >= wire.MinInitSize {
+			e.negotiateVersion(now, d, long)
+			return
+		}
+		e.stats.Malformed++
+		return
+	}
+	e.stats.Inits++
+	if h := e.half.byHash[in.Hash()]; h != nil {
+		e.answerAgain(now, h, d.Addr)
+		return
+	}
+	if err := e.hs.CheckMAC(in); err != nil {
+		e.stats.Forged++
+		return
+	}
+	proved := e.provesAddress(now, in, d)
+	if !proved && e.wantsProof(now, d) {
+		e.retry(now, in, d, long)
+		return
+	}
+	if proved && !e.budget.proved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), provedRate, provedRate) {
+		e.stats.Overload++
+		return
+	}
+	if !proved {
+		e.budget.spend(now)
+	}
+	e.answer(now, in, d, long, proved)
+}
+
+// provesAddress reports whether the INIT carries a cookie or an address token of ours.
+func (e *Endpoint) provesAddress(now Time, in *handshake.Init, d *Datagram) bool {
+	cookie, ephemeral := in.Cookie(), in.Ephemeral()
+	if cookie == [handshake.CookieSize]byte{} {
+		return false
+	}
+	return e.keys.Cookie.Verify(&cookie, e.unix(now), d.Addr.Remote, &ephemeral)
+}
+
+// wantsProof reports whether a client must prove its address before public-key work is done for it.
+func (e *Endpoint) wantsProof(now Time, d *Datagram) bool {
+	switch e.cfg.Retry {
+	case RetryAlways:
+		return true
+	case RetryNever:
+		return false
+	}
+	return e.pressure || len(e.half.list) > busyHalfOpen || e.budget.overworked(now) ||
+		!e.budget.unproved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), unprovedRate, unprovedBurst)
+}
+
+// answerHeader is the header of what a server says to the sender of an INIT.
+func answerHeader(kind wire.Kind, long *wire.Long, id wire.ID) wire.Long {
+	version := long.Version
+	if kind == wire.KindVersionNegotiation {
+		version = 0
+	}
+	return wire.Long{Kind: kind, Version: version, DCID: long.SCID, SCID: id}
+}
+
+// retry asks for a proof of address, and keeps nothing.
+func (e *Endpoint) retry(now Time, in *handshake.Init, d *Datagram, long *wire.Long) {
+	ephemeral := in.Ephemeral()
+	cookie := e.keys.Cookie.Seal(e.unix(now), d.Addr.Remote, &ephemeral, e.random8())
+	var scratch [wire.MaxLongSize]byte
+	header := answerHeader(wire.KindRetry, long, long.DCID).Append(scratch[:0])
+	if e.reply(d.Addr, func(b []byte) []byte { return e.hs.AppendRetry(b, header, in, cookie) }) {
+		e.stats.Retries++
+	}
+}
+
+func (e *Endpoint) random8() (r [8]byte) {
+	v := e.rng.Uint64()
+	for i := range r {
+		r[i] = byte(v >> (8 * i))
+	}
+	return r
+}
+
+// negotiateVersion tells a client which versions there are.
+func (e *Endpoint) negotiateVersion(now Time, d *Datagram, long *wire.Long) {
+	if !e.budget.resets.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), resetRate, resetRate) {
+		e.stats.Overload++
+		return
+	}
+	header := answerHeader(wire.KindVersionNegotiation, long, long.DCID)
+	e.reply(d.Addr, func(b []byte) []byte {
+		return wire.AppendVersions(header.Append(b), wire.GreaseVersion(e.rng.Uint32()), wire.Version1)
+	})
+	e.stats.Versions++
+}
+
+// answer does the public-key work for an INIT and sends RESP or REJECT.
+func (e *Endpoint) answer(now Time, in *handshake.Init, d *Datagram, long *wire.Long, proved bool) {
+	hello, err := e.hs.Open(in)
+	var abort *handshake.AbortError
+	switch {
+	case errors.As(err, &abort):
+		e.reject(in, d, long, wire.RejectCode(abort.Code), "")
+		return
+	case err != nil:
+		e.stats.Forged++
+		return
+	}
+	protocol, params, code, hint := e.judge(hello)
+	if code != 0 {
+		e.reject(in, d, long, code, hint)
+		return
+	}
+	id, token := e.newID()
+	response := handshake.Response{
+		Suite: chooseSuite(e.session.Suites, hello.Suites), AppProtocol: protocol,
+		Params:     wire.AppendGreaseParameter(e.session.Params.Append(nil), e.rng.Uint64()),
+		ResetToken: token, Observed: d.Addr.Remote,
+	}
+	if !response.Suite.Valid() {
+		e.reject(in, d, long, wire.RejectVersion, "no common cipher")
+		return
+	}
+	half, err := e.hs.Respond(in, answerHeader(wire.KindResp, long, id).Append(nil), response)
+	if err != nil {
+		e.stats.Forged++
+		return
+	}
+	h := &halfOpen{
+		id: id, token: token, hash: in.Hash(), half: half, addr: d.Addr, clientID: long.SCID,
+		validated: proved, appProtocol: protocol, params: params, answered: now,
+	}
+	e.half.add(now, e.rng, h)
+	e.sendAnswer(h, d.Addr)
+}
+
+// judge decides what a server thinks of a client's offer: the application protocol and the client's
+// parameters, or a refusal with a hint.
+func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params wire.Parameters, code wire.RejectCode, hint string) {
+	if e.refusing != 0 {
+		return "", params, e.refusing, ""
+	}
+	if len(e.sessions) >= e.cfg.MaxSessions {
+		return "", params, wire.RejectFull, ""
+	}
+	protocol, ok := chooseProtocol(e.session.AppProtocols, hello.AppProtocols)
+	if !ok {
+		if len(e.session.AppProtocols) > 0 {
+			hint = e.session.AppProtocols[0] // names what would have worked
+		}
+		return "", params, wire.RejectAppProtocol, hint
+	}
+	params, err := wire.ParseParameters(hello.Params)
+	if err != nil {
+		return "", params, wire.RejectVersion, "malformed parameters"
+	}
+	return protocol, params, 0, ""
+}
+
+// chooseProtocol picks the first of ours that the client offers. Both lists empty agree on none.
+func chooseProtocol(ours, theirs []string) (string, bool) {
+	for _, p := range ours {
+		if slices.Contains(theirs, p) {
+			return p, true
+		}
+	}
+	return "", len(ours) == 0 && len(theirs) == 0
+}
+
+// chooseSuite picks the server's first suite if the client would take it, unless the client prefers
+// another one that we have too: the end without AES instructions is the one that suffers.
+func chooseSuite(ours, theirs []crypto.Suite) crypto.Suite {
+	for _, s := range theirs {
+		if len(ours) > 0 && s == crypto.ChaCha20Poly1305 && s == theirs[0] && slices.Contains(ours, s) {
+			return s
+		}
+	}
+	for _, s := range ours {
+		if slices.Contains(theirs, s) {
+			return s
+		}
+	}
+	return 0
+}
+
+func (e *Endpoint) reject(in *handshake.Init, d *Datagram, long *wire.Long, code wire.RejectCode, hint string) {
+	var scratch [wire.MaxLongSize]byte
+	header := answerHeader(wire.KindReject, long, long.DCID).Append(scratch[:0])
+	if e.reply(d.Addr, func(b []byte) []byte { return e.hs.AppendReject(b, header, in, uint16(code), hint) }) {
+		e.stats.Rejects++
+	}
+}
+
+func (e *Endpoint) sendAnswer(h *halfOpen, to AddrPair) {
+	for i := range h.half.Fragments() {
+		e.reply(to, func(b []byte) []byte { return h.half.AppendFragment(b, i) })
+	}
+}
+
+// answerAgain repeats the answer to an INIT that came again. It is never repeated unasked.
+func (e *Endpoint) answerAgain(now Time, h *halfOpen, to AddrPair) {
+	if h.resends >= maxResends || now.Sub(h.answered) < resendInterval {
+		e.stats.Overload++
+		return
+	}
+	h.resends++
+	h.answered = now
+	e.sendAnswer(h, to)
+}
+
+// handleFin takes the last packet of a handshake. One that fails leaves everything as it was.
+func (e *Endpoint) handleFin(now Time, d *Datagram, long *wire.Long, h *halfOpen) {
+	e.stats.Fins++
+	result, err := h.half.HandleFin(d.Data, long.BodyOffset)
+	if err != nil {
+		e.stats.Forged++
+		return
+	}
+	start := &serverStart{
+		result: result, appProtocol: h.appProtocol, params: h.params, addr: d.Addr,
+		validated: d.Addr.Remote == h.addr.Remote,
+		localID:   h.id, localToken: h.token, clientID: h.clientID,
+		token: e.keys.Cookie.SealAddressToken(e.unix(now), d.Addr.Remote.Addr(), e.random8()),
+	}
+	if h.resends == 0 {
+		start.rtt = now.Sub(h.answered)
+	}
+	early := h.early
+	e.half.remove(h)
+	s, err := newServer(now, e.session, e.registry, start)
+	if err != nil {
+		e.stats.Overload++
+		return
+	}
+	s.early = early
+	e.sessions[h.id] = s
+	e.stats.Accepted++
+	e.accepted = append(e.accepted, s)
+}
+
+// reset tells the sender of a packet for a session that is not known any more so, if the ID in the
+// packet was one of this server's. The answer is smaller than what asked for it, so that two servers
+// cannot keep each other busy.
+func (e *Endpoint) reset(now Time, d *Datagram, id wire.ID) {
+	if e.hs == nil || id.Len() != wire.ServerIDLen || len(d.Data) <= wire.MinReset {
+		return
+	}
+	token, ours := e.keys.ResetToken(e.cfg.ServerID, id.Array())
+	if !ours || !e.budget.resets.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), resetRate, resetRate) {
+		return
+	}
+	size := min(len(d.Data)-1, wire.MinReset+int(e.rng.Uint32N(64)))
+	random := make([]byte, size-wire.ResetTokenLen)
+	for i := range random {
+		random[i] = byte(e.rng.Uint32())
+	}
+	e.reply(d.Addr, func(b []byte) []byte { return wire.AppendReset(b, random, token) })
+	e.stats.Resets++
+}

@@ -1,0 +1,211 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+
+	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/protocol/monotime"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// Time is the monotonic clock reading that every input carries.
+type Time = monotime.Time
+
+// AddrPair is the pair of addresses that a path runs between. Local may be the zero value when
+// the driver does not know it.
+type AddrPair struct{ Local, Remote netip.AddrPort }
+
+// Datagram is one UDP payload from the network. Data is decrypted in place.
+type Datagram struct {
+	Data []byte
+	Addr AddrPair
+	ECN  wire.ECN
+}
+
+// Meta says where a datagram of ours goes and how it is marked.
+type Meta struct {
+	Addr AddrPair
+	ECN  wire.ECN
+}
+
+// Registry is how a session claims names in its endpoint's demultiplexer. Every name has a session;
+// RetireID and RemoveResetToken of an unknown name do nothing.
+type Registry interface {
+	// NewID makes an ID under which the peer can reach s, with its stateless reset token.
+	NewID(s *Session) (wire.ID, wire.ResetToken)
+	// RetireID ends the claim to an ID.
+	RetireID(id wire.ID)
+	// AddResetToken claims datagrams that end in a token which the peer gave.
+	AddResetToken(token wire.ResetToken, s *Session)
+	// RemoveResetToken ends that claim.
+	RemoveResetToken(token wire.ResetToken)
+}
+
+// PeerInfo is what the handshake proved about the other end.
+type PeerInfo struct {
+	PublicKey   crypto.PublicKey // zero: anonymous client
+	PSKID       [8]byte          // zero: no pre-shared key
+	AppProtocol string
+	Suite       crypto.Suite
+	// ChannelBinding is a hash of the whole handshake, the same at both ends and at no other session.
+	ChannelBinding [32]byte
+	Addr        AddrPair // the current path
+}
+
+type role uint8
+
+const (
+	client role = iota
+	server
+)
+
+// sessionState says which packets may be sent and taken.
+type sessionState uint8
+
+const (
+	stateHandshake   sessionState = iota // client, before the server's answer
+	stateEstablished                     // data flows
+	stateClosing                         // we said CLOSE and repeat it when provoked
+	stateDraining                        // the peer said CLOSE, or forgot us: silence
+	stateDead                            // nothing is left to do
+)
+
+// Session is one end of a semi-permanent context between two endpoints. See the package comment
+// for how to drive it.
+type Session struct {
+	cfg      *Config
+	role     role
+	state    sessionState
+	registry Registry
+	rng      *rand.Rand // seeded from Config.Rand; for skips, padding and challenges, never for keys
+
+	hs      *clientHandshake // client, until confirmed
+	keys    keyState
+	ids     idState
+	paths   pathSet
+	streams streamsState
+	control controlState
+	idle    idleState
+	closing closeState
+
+	local, remote wire.Parameters // ours as offered, the peer's once known
+	established   Time
+	confirmed     bool
+	unissued      bool       // spare IDs are handed out at the first chance, outside the endpoint
+	paceUntil     Time       // when the pacer lets the next packet go; 0: it does not wait
+	early         []Datagram // 1-RTT packets that came before the handshake was complete
+	events        eventQueue
+	stats         Stats
+	peer          PeerInfo
+	err           error
+	context       any
+}
+
+// newSession makes what both roles share.
+func newSession(cfg *Config, r role, registry Registry) (*Session, error) {
+	var seed [32]byte
+	if _, err := cfg.Rand.Read(seed[:]); err != nil {
+		return nil, fmt.Errorf("read randomness: %w", err)
+	}
+	s := &Session{cfg: cfg, role: r, registry: registry, rng: rand.New(rand.NewChaCha8(seed)), local: *cfg.Params}
+	return s, nil
+}
+
+// start opens streams and timers once the peer's parameters are known.
+func (s *Session) start(now Time, remote wire.Parameters) {
+	s.remote = remote
+	s.established = now
+	s.state = stateEstablished
+	s.streams.init(streamsConfig{
+		client:           s.role == client,
+		local:            s.local,
+		remote:           remote,
+		maxStreamWindow:  s.cfg.MaxStreamWindow,
+		maxSessionWindow: s.cfg.MaxSessionWindow,
+		onEvent:          s.streamEvent,
+	})
+	s.idle.start(now, s.local, remote, s.cfg.KeepAlive)
+	s.events.push(Event{Kind: EventEstablished})
+}
+
+func (s *Session) streamEvent(kind EventKind, st *Stream) {
+	s.events.push(Event{Kind: kind, Stream: st})
+}
+
+// Stream0 is the stream that exists from the start at both ends; nil before the session is
+// established.
+func (s *Session) Stream0() *Stream {
+	if s.state == stateHandshake {
+		return nil
+	}
+	return s.streams.stream0()
+}
+
+// OpenStream opens a stream to the peer, one-way if uni is set. It fails with ErrStreamLimit when
+// the peer allows no more at the moment; EventStreamsAvailable says when it does.
+func (s *Session) OpenStream(uni bool) (*Stream, error) {
+	if s.state != stateEstablished || s.closing.finishing {
+		return nil, s.endError()
+	}
+	return s.streams.open(uni)
+}
+
+// PollEvent returns the next event for the owner of the session.
+func (s *Session) PollEvent() (Event, bool) { return s.events.poll() }
+
+// Err returns why the session ended, nil while it lives.
+func (s *Session) Err() error { return s.err }
+
+// endError is Err, or ErrSessionClosed for a session that is closing in good order or not open yet.
+func (s *Session) endError() error {
+	if s.err != nil {
+		return s.err
+	}
+	return ErrSessionClosed
+}
+
+// Established reports whether data can be sent.
+func (s *Session) Established() bool { return s.state == stateEstablished }
+
+// Confirmed reports whether the peer has proved that it holds all keys of the session.
+func (s *Session) Confirmed() bool { return s.confirmed }
+
+// Dead reports whether the session has nothing left to do.
+func (s *Session) Dead() bool { return s.state == stateDead }
+
+// Peer returns what the handshake proved about the other end, and the current path to it.
+func (s *Session) Peer() PeerInfo {
+	p := s.peer
+	if a := s.paths.active; a != nil {
+		p.Addr = a.addr
+	}
+	return p
+}
+
+// AddressToken returns the proof of this client's address that the server gave for a later session.
+func (s *Session) AddressToken() ([wire.CookieSize]byte, bool) {
+	return s.control.addressToken, s.control.haveAddressToken
+}
+
+// SetContext keeps a value of the owner with the session.
+func (s *Session) SetContext(v any) { s.context = v }
+
+// Context returns the value that SetContext kept.
+func (s *Session) Context() any { return s.context }
+
+// randomBytes fills b with bytes that an observer cannot predict and that protect no secret.
+func (s *Session) randomBytes(b []byte) {
+	for len(b) >= 8 {
+		binary.LittleEndian.PutUint64(b, s.rng.Uint64())
+		b = b[8:]
+	}
+	if len(b) > 0 {
+		v := s.rng.Uint64()
+		for i := range b {
+			b[i] = byte(v >> (8 * i))
+		}
+	}
+}

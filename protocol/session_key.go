@@ -1,0 +1,110 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// keyUpdateInterval bounds how much a stolen key reads, however slow the session is.
+const keyUpdateInterval = 15 * time.Minute
+
+// previousKeyProbes is how long the peer's previous key opens reordered packets, in probe timeouts.
+const previousKeyProbes = 3
+
+// keyState owns the packet protection of both directions.
+type keyState struct {
+	send *crypto.Sender
+	recv *crypto.Receiver
+
+	sendGen, recvGen uint64 // key updates so far
+	updated          Time   // when the current send key came into use
+	dropPrevious     Time   // when the previous receive key goes; 0: there is none
+
+	// An update of ours is unconfirmed until a packet sent under the new key is acknowledged.
+	unconfirmed bool
+	firstPath   uint64 // path and number of the first packet under the new key
+	firstPN     uint64
+	firstSent   bool
+}
+
+func (s *Session) initKeys(now Time, suite crypto.Suite, send, recv *crypto.Secret) {
+	s.keys.send = crypto.NewSender(suite, send)
+	s.keys.recv = crypto.NewReceiver(suite, recv)
+	s.keys.updated = now
+}
+
+// maybeUpdateKey starts a key update when the current key has done enough work. Only a confirmed
+// session updates, and only one update is under way at a time.
+func (s *Session) maybeUpdateKey(now Time) {
+	k := &s.keys
+	if k.unconfirmed || !s.confirmed {
+		return
+	}
+	if k.send.NeedsUpdate() || now.Sub(k.updated) >= keyUpdateInterval {
+		s.updateKey(now)
+	}
+}
+
+// ForceKeyUpdate starts a key update if none is under way. For tests and for operators who want one.
+func (s *Session) ForceKeyUpdate(now Time) {
+	if s.state == stateEstablished && s.confirmed && !s.keys.unconfirmed {
+		s.updateKey(now)
+	}
+}
+
+func (s *Session) updateKey(now Time) {
+	k := &s.keys
+	k.send.Update()
+	k.sendGen++
+	k.updated = now
+	k.unconfirmed = true
+	k.firstSent = false
+	s.stats.KeyUpdates++
+}
+
+// keySent notes the first packet under a new key.
+func (k *keyState) keySent(path, pn uint64) {
+	if k.unconfirmed && !k.firstSent {
+		k.firstPath, k.firstPN, k.firstSent = path, pn, true
+	}
+}
+
+// keyAcked confirms an update once a packet under the new key has arrived.
+func (k *keyState) keyAcked(path, pn uint64) {
+	if k.unconfirmed && k.firstSent && (path > k.firstPath || path == k.firstPath && pn >= k.firstPN) {
+		k.unconfirmed = false
+	}
+}
+
+// peerUpdatedKey answers the peer's key update with our own, unless we have made it already.
+func (s *Session) peerUpdatedKey(now Time) {
+	k := &s.keys
+	k.recvGen++
+	if p := s.paths.active; p != nil {
+		k.dropPrevious = now.Add(previousKeyProbes * p.loss.pto())
+	}
+	if k.sendGen < k.recvGen {
+		s.updateKey(now)
+	}
+}
+
+// expirePreviousKey forgets the peer's previous key when reordered packets have had their time.
+func (s *Session) expirePreviousKey(now Time) {
+	k := &s.keys
+	if k.dropPrevious != 0 && !now.Before(k.dropPrevious) {
+		k.recv.DropPrevious()
+		k.dropPrevious = 0
+	}
+}
+
+// checkKeyLimits closes a session whose keys may not be used any longer.
+func (s *Session) checkKeyLimits(now Time) {
+	if s.keys.recv.Failures() >= crypto.MaxAuthFailures {
+		s.closeTransport(now, transportErrorf(wire.AEADLimit, 0, "too many forged packets"))
+	}
+	if s.keys.send.Exhausted() {
+		s.closeTransport(now, transportErrorf(wire.AEADLimit, 0, "the peer confirms no key update"))
+	}
+}

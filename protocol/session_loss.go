@@ -1,0 +1,112 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// maxAckPackets bounds what a peer may ask with ACK_FREQUENCY: beyond it the sender's loss
+// detection would have nothing to go by.
+const maxAckPackets = 256
+
+// maxPeerAckDelay bounds the acknowledgement delay that a peer may claim, so that it cannot push
+// our probe timeouts out.
+const maxPeerAckDelay = time.Second
+
+// sentHandler is a Session in its role of taking back what became of packets.
+type sentHandler Session
+
+// packetAcked takes the facts of a packet that arrived.
+func (h *sentHandler) packetAcked(p *sentPacket) {
+	s := (*Session)(h)
+	for i := range p.facts {
+		s.factAcked(&p.facts[i])
+	}
+}
+
+// packetLost sends the facts of a packet again that is lost.
+func (h *sentHandler) packetLost(p *sentPacket) {
+	s := (*Session)(h)
+	s.stats.PacketsLost++
+	for i := range p.facts {
+		s.factLost(&p.facts[i])
+	}
+}
+
+// packetProbed sends the facts of a packet again that may be lost, since it is the oldest when a
+// probe is due.
+func (h *sentHandler) packetProbed(p *sentPacket) {
+	s := (*Session)(h)
+	for i := range p.facts {
+		s.factLost(&p.facts[i])
+	}
+}
+
+func (s *Session) factAcked(f *fact) {
+	switch f.kind {
+	case factAck:
+		if p := s.paths.find(f.b); p != nil {
+			p.acks.ackedAck(f.a)
+		}
+	case factNewID:
+		s.ids.newIDDelivered(f.a, true)
+	case factRetireID:
+		s.ids.retireDelivered(f.a, true)
+	case factDone:
+		s.control.done = delivered(s.control.done, true)
+	case factAddressToken:
+		s.control.token = delivered(s.control.token, true)
+	case factPing:
+	default:
+		s.streams.acked(*f)
+	}
+}
+
+func (s *Session) factLost(f *fact) {
+	switch f.kind {
+	case factAck, factPing:
+	case factNewID:
+		s.ids.newIDDelivered(f.a, false)
+	case factRetireID:
+		s.ids.retireDelivered(f.a, false)
+	case factDone:
+		s.control.done = delivered(s.control.done, false)
+	case factAddressToken:
+		s.control.token = delivered(s.control.token, false)
+	default:
+		s.streams.lost(*f)
+	}
+}
+
+// peerAckDelay is how long the peer may hold an acknowledgement back.
+func (s *Session) peerAckDelay() time.Duration {
+	return min(time.Duration(s.remote.MaxAckDelayMillis)*time.Millisecond, maxPeerAckDelay)
+}
+
+func microseconds(v uint64) time.Duration {
+	return time.Duration(min(v, uint64(maxPeerAckDelay/time.Microsecond))) * time.Microsecond
+}
+
+// controlState owns the facts that a server tells once, after the handshake.
+type controlState struct {
+	done  delivery // DONE: the handshake is complete
+	token delivery // ADDRESS_TOKEN, of tokenOut
+
+	tokenOut         [wire.CookieSize]byte
+	addressToken     [wire.CookieSize]byte // the last one from the server
+	haveAddressToken bool
+}
+
+func (c *controlState) pending() bool { return c.done == deliveryDue || c.token == deliveryDue }
+
+// appendSessionFacts writes DONE and the address token.
+func (s *Session) appendSessionFacts(b *packetBuilder) {
+	c := &s.control
+	if c.done == deliveryDue && appendFrame(b, wire.Done{}, fact{kind: factDone}) {
+		c.done = deliverySent
+	}
+	if c.token == deliveryDue && appendFrame(b, wire.AddressToken{Token: c.tokenOut}, fact{kind: factAddressToken}) {
+		c.token = deliverySent
+	}
+}

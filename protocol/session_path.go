@@ -1,0 +1,338 @@
+package protocol
+
+import (
+	"crypto/subtle"
+	"time"
+
+	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/protocol/congestion"
+	"github.com/godwit-net/godwit/protocol/monotime"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+const (
+	// amplification is how many times the bytes that came from an unproven address may go back to
+	// it (RFC 9000, section 8).
+	amplification = 3
+	// maxChallenges is how often a silent address is asked before it is given up.
+	maxChallenges = 4
+	// retiredPathProbes is how long a path that is given up takes late packets, in probe timeouts.
+	retiredPathProbes = 3
+)
+
+// path is one way to the peer: its own names, packet numbers, acknowledgements, round-trip time,
+// congestion state and size.
+type path struct {
+	id              uint64
+	addr            AddrPair
+	localID, peerID wire.ID
+
+	loss   lossState
+	acks   ackState
+	replay crypto.ReplayWindow
+
+	largest  uint64 // highest packet number received
+	received bool   // largest is set
+
+	validated bool      // addr has answered a challenge, or the handshake proved it
+	budget    ledger    // while addr is not validated
+	proof     challenge // asks addr
+	moving    *move     // the peer seems to have a new address
+	response  pathResponse
+
+	expires Time // a path that was given up ends here; 0: it is in use
+}
+
+// ledger counts the bytes from and to an address that has not proved itself.
+type ledger struct{ in, out int }
+
+// allows reports whether n more bytes may go out.
+// spec: PATH-1
+func (l *ledger) allows(n int) bool { return l.out+n <= amplification*l.in }
+
+// challenge is a PATH_CHALLENGE that waits for its answer.
+type challenge struct {
+	data  [8]byte
+	open  bool // an answer is wanted
+	due   Time // when to ask, or to ask again
+	tries int
+}
+
+// move is a change of the peer's address on a path, seen but not proved. Until the new address
+// answers, the old one is used. Both are asked: an old address that answers after the new one did
+// was never lost, so that copies from elsewhere cannot lead the traffic away.
+type move struct {
+	addr   AddrPair
+	budget ledger
+	proof  challenge // asks addr
+	old    AddrPair
+	stay   challenge // asks old
+	moved  bool      // addr is in use, old may still claim the path back
+}
+
+// pathResponse is the one answer to a PATH_CHALLENGE that a path may have waiting.
+type pathResponse struct {
+	data [8]byte
+	due  bool
+	addr AddrPair
+}
+
+// pathSet owns the paths of a session.
+type pathSet struct {
+	list   []*path
+	active *path
+}
+
+func (ps *pathSet) find(id uint64) *path {
+	for _, p := range ps.list {
+		if p.id == id {
+			return p
+		}
+	}
+	return nil
+}
+
+// newPath makes the state of a path, with the round-trip time that is known so far (0: none). It is
+// not in use until it is added.
+func (s *Session) newPath(now Time, id uint64, addr AddrPair, localID, peerID wire.ID, rtt time.Duration) *path {
+	p := &path{id: id, addr: addr, localID: localID, peerID: peerID}
+	p.loss.init(now, lossConfig{
+		cc:          s.newController(),
+		random:      s.rng.Uint64,
+		maxDatagram: MinDatagram,
+		mtuLimit:    s.datagramLimit(),
+		ecn:         true,
+		initialRTT:  rtt,
+	})
+	p.loss.setMaxAckDelay(s.peerAckDelay())
+	p.acks.init(time.Duration(s.local.MaxAckDelayMillis) * time.Millisecond)
+	return p
+}
+
+func (s *Session) newController() congestion.Controller {
+	return s.cfg.NewController(congestion.Config{MaxDatagram: MinDatagram})
+}
+
+// datagramLimit is the largest datagram that both ends and the configuration allow.
+func (s *Session) datagramLimit() int {
+	limit := s.cfg.MaxDatagram
+	if s.remote.MaxDatagram != 0 {
+		limit = min(limit, int(s.remote.MaxDatagram))
+	}
+	return max(limit, MinDatagram)
+}
+
+func (c *challenge) start(s *Session, now Time) {
+	*c = challenge{open: true, due: now}
+	s.randomBytes(c.data[:])
+}
+
+// answeredBy reports whether data is the answer to c.
+func (c *challenge) answeredBy(data [8]byte) bool {
+	return c.open && c.tries > 0 && subtle.ConstantTimeCompare(c.data[:], data[:]) == 1
+}
+
+// sent notes that the challenge left, and when to ask again.
+func (c *challenge) sent(now Time, timeout time.Duration) {
+	c.due = now.Add(timeout << c.tries)
+	c.tries++
+}
+
+// spent reports whether the address had its chances.
+func (c *challenge) spent(now Time) bool {
+	return c.open && c.tries >= maxChallenges && !now.Before(c.due)
+}
+
+// wanted reports whether the challenge should be sent now.
+func (c *challenge) wanted(now Time) bool {
+	return c.open && c.tries < maxChallenges && !now.Before(c.due)
+}
+
+// openPath makes the path for which the peer uses a spare ID for the first time.
+func (s *Session) openPath(now Time, id uint64, addr AddrPair) *path {
+	if id < s.paths.active.id {
+		return nil
+	}
+	var peer wire.ID
+	if known := s.ids.peerFor(id); known != nil {
+		peer = known.id
+	}
+	p := s.newPath(now, id, addr, s.ids.localFor(id).id, peer, 0)
+	p.proof.start(s, now)
+	return p
+}
+
+// addPath takes a path into the set. It replaces one that was being proved: one in use and one being
+// proved is what version 1 allows, and those that are given up end by themselves.
+func (s *Session) addPath(p *path) {
+	kept := s.paths.list[:0]
+	for _, q := range s.paths.list {
+		if q == s.paths.active || q.expires != 0 {
+			kept = append(kept, q)
+		}
+	}
+	clear(s.paths.list[len(kept):])
+	s.paths.list = append(kept, p)
+}
+
+// Migrate moves a client to another local address: it proves the path under new IDs and then uses
+// it. It fails with ErrNoSpareID while the server has given no unused ID.
+func (s *Session) Migrate(now Time, addr AddrPair) error {
+	if s.role != client || s.state != stateEstablished || !s.confirmed {
+		return s.endError()
+	}
+	active := s.paths.active
+	for n := range s.ids.peer {
+		id := &s.ids.peer[n]
+		l := s.ids.localFor(id.path)
+		if id.path <= active.id || l == nil || l.state != deliveryAcked {
+			continue
+		}
+		p := s.newPath(now, id.path, addr, l.id, id.id, 0)
+		p.validated = true // our own choice of address owes the server no budget
+		p.proof.start(s, now)
+		s.addPath(p)
+		return nil
+	}
+	return ErrNoSpareID
+}
+
+// usePath makes p the path for everything that is sent from now on.
+func (s *Session) usePath(now Time, p *path) error {
+	old := s.paths.active
+	s.paths.active = p
+	s.stats.PathChanges++
+	old.loss.abandon((*sentHandler)(s))
+	old.proof, old.moving = challenge{}, nil
+	old.expires = now.Add(retiredPathProbes * old.loss.pto())
+	s.confirmSize(now, p)
+	return s.retirePeerIDs(p.id)
+}
+
+// confirmSize lets a path that is proved look for larger datagrams.
+func (s *Session) confirmSize(now Time, p *path) { p.loss.mtu.start(now) }
+
+// arrived accounts for an authentic packet on p and follows the peer to a new address.
+func (s *Session) arrived(now Time, p *path, d *Datagram, newest bool) {
+	if d.Addr.Remote == p.addr.Remote {
+		p.addr.Local = d.Addr.Local
+		if !p.validated {
+			p.budget.in += len(d.Data)
+		}
+		return
+	}
+	if s.role == client {
+		return // a server does not move
+	}
+	if m := p.moving; m != nil && m.addr.Remote == d.Addr.Remote && !m.moved {
+		m.budget.in += len(d.Data)
+		return
+	}
+	if newest && s.state == stateEstablished {
+		s.startMove(now, p, d)
+	}
+}
+
+// startMove begins the proof of a new address on a known path.
+// spec: PATH-2
+func (s *Session) startMove(now Time, p *path, d *Datagram) {
+	if !p.validated {
+		p.addr, p.budget = d.Addr, ledger{in: len(d.Data)} // nothing proved yet: just look elsewhere
+		p.proof.start(s, now)
+		return
+	}
+	m := &move{addr: d.Addr, budget: ledger{in: len(d.Data)}, old: p.addr}
+	m.proof.start(s, now)
+	m.stay.start(s, now)
+	p.moving = m
+}
+
+// handleChallenge answers on the address that asked.
+func (p *path) handleChallenge(addr AddrPair, data [8]byte) {
+	p.response = pathResponse{data: data, due: true, addr: addr}
+}
+
+// handlePathResponse takes the answer to one of our challenges.
+func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]byte) {
+	m := p.moving
+	switch {
+	case p.proof.answeredBy(data) && from.Remote == p.addr.Remote:
+		p.proof = challenge{}
+		p.validated = true
+		if s.role == client && p.id > s.paths.active.id {
+			s.fail(now, s.usePath(now, p))
+		}
+	case m != nil && m.stay.answeredBy(data) && from.Remote == m.old.Remote:
+		// The old address lives: whatever came from elsewhere were copies, or both work and
+		// the peer will speak from the new one again.
+		if m.moved {
+			p.addr = m.old
+			s.stats.PathChanges++
+		}
+		p.moving = nil
+	case m != nil && !m.moved && m.proof.answeredBy(data) && from.Remote == m.addr.Remote:
+		s.move(now, p)
+	}
+}
+
+// move uses the new address of a path.
+func (s *Session) move(now Time, p *path) {
+	m := p.moving
+	portOnly := m.addr.Remote.Addr() == m.old.Remote.Addr()
+	p.addr = m.addr
+	m.moved = true
+	m.proof = challenge{}
+	s.stats.PathChanges++
+	var fresh congestion.Controller
+	if !portOnly {
+		fresh = s.newController() // another network, another capacity: RFC 9000, section 9.4
+	}
+	p.loss.migrated(now, portOnly, fresh)
+	s.confirmSize(now, p)
+}
+
+// dataArrived lets a server follow its client to a path that is proved and carries data.
+func (s *Session) dataArrived(now Time, p *path) {
+	if s.role == server && p.validated && p.id > s.paths.active.id && p.peerID.Len() > 0 {
+		s.fail(now, s.usePath(now, p))
+	}
+}
+
+// pathTimeout gives up what did not answer and frees paths that had their time.
+func (s *Session) pathTimeout(now Time) {
+	kept := s.paths.list[:0]
+	for _, p := range s.paths.list {
+		if m := p.moving; m != nil && (m.moved && m.stay.spent(now) || !m.moved && m.proof.spent(now)) {
+			p.moving = nil
+		}
+		gone := p != s.paths.active && p.proof.spent(now) || p.expires != 0 && !now.Before(p.expires)
+		if p.proof.spent(now) {
+			p.proof = challenge{}
+		}
+		if !gone {
+			kept = append(kept, p)
+		}
+	}
+	clear(s.paths.list[len(kept):])
+	s.paths.list = kept
+}
+
+// pathDeadline is when pathTimeout or a challenge is due.
+func (s *Session) pathDeadline() Time {
+	var at Time
+	for _, p := range s.paths.list {
+		at = monotime.Earliest(at, p.expires)
+		if p.proof.open {
+			at = monotime.Earliest(at, p.proof.due)
+		}
+		if m := p.moving; m != nil {
+			if m.proof.open {
+				at = monotime.Earliest(at, m.proof.due)
+			}
+			if m.stay.open {
+				at = monotime.Earliest(at, m.stay.due)
+			}
+		}
+	}
+	return at
+}

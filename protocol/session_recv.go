@@ -1,0 +1,345 @@
+package protocol
+
+import (
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// maxEarly and maxEarlyBytes bound the 1-RTT packets that a server keeps for a session whose
+// handshake is not complete: a burst of small first messages, no more.
+const (
+	maxEarly      = 8
+	maxEarlyBytes = 10_000
+)
+
+// HandleDatagram takes one datagram from the network. Whatever is in it, the session survives: it
+// is dropped and counted, or it is authentic and broke the rules, and closes the session by code.
+func (s *Session) HandleDatagram(now Time, d Datagram) {
+	s.handleEarly(now)
+	s.handleDatagram(now, &d)
+}
+
+func (s *Session) handleDatagram(now Time, d *Datagram) {
+	s.stats.DatagramsReceived++
+	s.stats.BytesReceived += uint64(len(d.Data))
+	switch {
+	case s.state == stateDead || s.state == stateDraining:
+		s.stats.Dropped.Ended++
+	case len(d.Data) == 0:
+		s.stats.Dropped.Malformed++
+	case wire.IsShort(d.Data[0]):
+		s.handleShort(now, d)
+	case wire.IsLong(d.Data[0]):
+		s.handleLong(now, d)
+	default:
+		s.stats.Dropped.Malformed++
+	}
+}
+
+// handleEarly takes the packets that came before the handshake was complete.
+func (s *Session) handleEarly(now Time) {
+	if s.early == nil {
+		return
+	}
+	early := s.early
+	s.early = nil
+	for i := range early {
+		s.handleDatagram(now, &early[i])
+	}
+}
+
+// handleShort takes one protected packet. The order of the checks is the order of their cost, and
+// nothing of the packet is believed before it is opened (RFC 9001, section 9.5).
+func (s *Session) handleShort(now Time, d *Datagram) {
+	p, pnOff := s.pathFor(now, d)
+	if p == nil || s.keys.recv == nil {
+		s.unmatched(now, d)
+		return
+	}
+	pnLen, truncated, phase, err := s.keys.recv.Unmask(d.Data, pnOff)
+	if err != nil {
+		s.stats.Dropped.Malformed++
+		return
+	}
+	expected := uint64(0)
+	if p.received {
+		expected = p.largest + 1
+	}
+	pn := wire.DecodePacketNumber(expected, truncated, pnLen)
+	fresh := p.replay.Check(pn)
+	size := len(d.Data)
+	payload, updated, err := s.keys.recv.OpenPacket(d.Data, pnOff, pnLen, phase, uint32(p.id), pn)
+	if err != nil {
+		s.stats.Dropped.Forged++
+		s.checkKeyLimits(now)
+		s.checkReset(now, d)
+		return
+	}
+	if !fresh {
+		s.stats.Dropped.Duplicate++
+		return
+	}
+	p.replay.Set(pn)
+	if updated {
+		s.peerUpdatedKey(now)
+	}
+	s.handlePacket(now, d, p, pn, payload, size)
+}
+
+// handlePacket takes an authentic packet that was not seen before.
+func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payload []byte, size int) {
+	newest := !p.received || pn > p.largest
+	if newest {
+		p.largest, p.received = pn, true
+	}
+	s.stats.PacketsReceived++
+	if s.paths.find(p.id) == nil {
+		s.addPath(p)
+	}
+	s.arrived(now, p, d, newest)
+	s.confirm(now)
+	s.idle.received(now)
+	if s.state == stateClosing {
+		s.closing.provoke()
+		return
+	}
+	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
+	kinds, err := s.handleFrames(now, d.Addr, p, payload)
+	if err != nil {
+		s.fail(now, err)
+		return
+	}
+	p.acks.receive(now, pn, kinds.eliciting, kinds.immediate, d.ECN)
+	if kinds.data {
+		s.dataArrived(now, p)
+	}
+}
+
+// pathFor returns the path that a short packet belongs to by its destination ID, and the offset of
+// its packet number. A spare ID opens its path, which is kept once a packet on it proves authentic.
+func (s *Session) pathFor(now Time, d *Datagram) (*path, int) {
+	for n := range s.ids.local {
+		l := &s.ids.local[n]
+		if !wire.HasDestination(d.Data, l.id) {
+			continue
+		}
+		pnOff := 1 + l.id.Len()
+		if p := s.paths.find(l.path); p != nil {
+			return p, pnOff
+		}
+		if s.role == client || !s.confirmed {
+			return nil, 0
+		}
+		return s.openPath(now, l.path, d.Addr), pnOff
+	}
+	return nil, 0
+}
+
+// frameKinds sums up what the frames of a packet ask of the receiver.
+type frameKinds struct {
+	eliciting bool // wants an acknowledgement
+	immediate bool // wants it now
+	data      bool // more than probing of a path
+}
+
+// handleFrames takes the frames of one packet. Each handler gets a view into payload and keeps none.
+// An empty payload is an error: no honest end sends one, and it must not be a free ride.
+func (s *Session) handleFrames(now Time, from AddrPair, p *path, payload []byte) (kinds frameKinds, err error) {
+	if len(payload) == 0 {
+		return kinds, transportErrorf(wire.ProtocolViolation, 0, "packet without frames")
+	}
+	for len(payload) > 0 {
+		typ, n := wire.ConsumeFrameType(payload)
+		if n < 0 {
+			return kinds, transportErrorf(wire.FrameEncoding, 0, "truncated frame type")
+		}
+		payload = payload[n:]
+		used, err := s.handleFrame(now, from, p, typ, payload, &kinds)
+		if err != nil {
+			return kinds, err
+		}
+		if used < 0 {
+			return kinds, transportErrorf(wire.FrameEncoding, typ, "malformed frame")
+		}
+		payload = payload[used:]
+		if s.state != stateEstablished {
+			return kinds, nil // a CLOSE ends the packet too
+		}
+	}
+	return kinds, nil
+}
+
+// handleFrame takes one frame and returns its length behind the type, or -1 when it is malformed.
+func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameType, b []byte, kinds *frameKinds) (int, error) {
+	switch typ {
+	case wire.FramePadding:
+		return wire.SkipPadding(b), nil
+	case wire.FramePathChallenge:
+		f, n := wire.ParsePathChallenge(b)
+		if n >= 0 {
+			p.handleChallenge(from, f.Data)
+		}
+		kinds.eliciting = true
+		return n, nil
+	case wire.FramePathResponse:
+		f, n := wire.ParsePathResponse(b)
+		if n >= 0 {
+			s.handlePathResponse(now, p, from, f.Data)
+		}
+		kinds.eliciting = true
+		return n, nil
+	case wire.FrameNewSessionID:
+		f, n := wire.ParseNewSessionID(b)
+		kinds.eliciting = true
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.handleNewID(f)
+	case wire.FrameClose, wire.FrameCloseApp:
+		return s.handleClose(now, typ, b)
+	case wire.FrameImmediateAck:
+		kinds.immediate = true
+		return 0, nil
+	}
+	if typ.IsAck() {
+		kinds.data = true
+		return s.handleAck(now, typ, b)
+	}
+	kinds.eliciting, kinds.data = true, true
+	if typ.IsStream() {
+		f, n := wire.ParseStream(typ, b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.streams.handleStream(f)
+	}
+	return s.handleControl(now, p, typ, b)
+}
+
+// handleControl takes the frames that are neither hot nor allowed to probe a path.
+func (s *Session) handleControl(now Time, p *path, typ wire.FrameType, b []byte) (int, error) {
+	switch typ {
+	case wire.FramePing:
+		return 0, nil
+	case wire.FrameAckFrequency:
+		f, n := wire.ParseAckFrequency(b)
+		if n >= 0 {
+			s.handleAckFrequency(f)
+		}
+		return n, nil
+	case wire.FrameRetireSessionID:
+		f, n := wire.ParseRetireSessionID(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.handleRetireID(now, f, p)
+	case wire.FrameAddressToken:
+		f, n := wire.ParseAddressToken(b)
+		if n >= 0 && s.role == client {
+			s.control.addressToken, s.control.haveAddressToken = f.Token, true
+		}
+		return n, s.onlyFromServer(typ)
+	case wire.FrameTicket:
+		_, n := wire.ParseTicket(b)
+		return n, s.onlyFromServer(typ)
+	case wire.FrameKeyPace:
+		_, n := wire.ParseKeyPace(b)
+		return n, nil
+	case wire.FrameDone:
+		return 0, s.onlyFromServer(typ)
+	}
+	if typ >= wire.FrameResetStream && typ <= wire.FrameStreamsBlockedUni {
+		return s.handleStreamControl(typ, b)
+	}
+	if wire.IsGrease(typ) {
+		return wire.SkipGrease(b), nil
+	}
+	if wire.IsMessageFrame(typ) {
+		return 0, transportErrorf(wire.Unsupported, typ, "messages were not agreed on")
+	}
+	return 0, transportErrorf(wire.FrameEncoding, typ, "unknown frame type")
+}
+
+// onlyFromServer refuses frames that a client must not send.
+func (s *Session) onlyFromServer(typ wire.FrameType) error {
+	if s.role == server {
+		return transportErrorf(wire.ProtocolViolation, typ, "sent by a client")
+	}
+	return nil
+}
+
+// handleStreamControl takes the frames about streams that carry no data.
+func (s *Session) handleStreamControl(typ wire.FrameType, b []byte) (int, error) {
+	switch typ {
+	case wire.FrameResetStream:
+		f, n := wire.ParseResetStream(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.streams.handleReset(f)
+	case wire.FrameStopSending:
+		f, n := wire.ParseStopSending(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.streams.handleStop(f)
+	case wire.FrameMaxStreamData:
+		f, n := wire.ParseMaxStreamData(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.streams.handleMaxStreamData(f)
+	case wire.FrameStreamDataBlocked:
+		f, n := wire.ParseStreamDataBlocked(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.streams.handleStreamDataBlocked(f)
+	}
+	// The rest carry one number.
+	v, n := wire.ConsumeVarint(b)
+	if n < 0 {
+		return n, nil
+	}
+	switch typ {
+	case wire.FrameMaxData:
+		s.streams.handleMaxData(v)
+	case wire.FrameMaxStreamsBidi, wire.FrameMaxStreamsUni:
+		return n, s.streams.handleMaxStreams(typ == wire.FrameMaxStreamsUni, v)
+	case wire.FrameDataBlocked:
+		s.streams.handleDataBlocked(v)
+	case wire.FrameStreamsBlockedBidi, wire.FrameStreamsBlockedUni:
+		return n, s.streams.handleStreamsBlocked(typ == wire.FrameStreamsBlockedUni, v)
+	}
+	return n, nil
+}
+
+// handleAck takes an acknowledgement, of any path that still has state.
+func (s *Session) handleAck(now Time, typ wire.FrameType, b []byte) (int, error) {
+	f, n := wire.ParseAck(typ, b)
+	if n < 0 {
+		return n, nil
+	}
+	p := s.paths.find(f.Path)
+	if p == nil {
+		if f.Path >= s.ids.nextPath && s.ids.peerFor(f.Path) == nil {
+			return n, transportErrorf(wire.AckUnsent, typ, "acknowledges path %d, which was never used", f.Path)
+		}
+		return n, nil // a path that was given up
+	}
+	err := p.loss.handleAck(now, &f, s.peerAckDelay(), (*sentHandler)(s))
+	p.acks.setRTT(p.loss.rtt.smoothed)
+	return n, err
+}
+
+func (s *Session) handleAckFrequency(f wire.AckFrequency) {
+	for _, p := range s.paths.list {
+		p.acks.setFrequency(int(min(f.Packets, maxAckPackets)), microseconds(f.DelayMicros))
+	}
+}
+
+// unmatched counts a datagram that names no path of ours, unless it is the peer's stateless reset.
+func (s *Session) unmatched(now Time, d *Datagram) {
+	if !s.checkReset(now, d) {
+		s.stats.Dropped.Unmatched++
+	}
+}

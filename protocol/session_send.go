@@ -1,0 +1,390 @@
+package protocol
+
+import (
+	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// minProtected is how many bytes must follow the start of the packet number, so that there is a
+// sample for the header mask: four bytes of longest number and sixteen of sample.
+const minProtected = 4 + 16
+
+// minKeepAlive is the size of pings that keep a session alive: one more than the smallest stateless
+// reset, which must be smaller than what provoked it.
+const minKeepAlive = 43
+
+// packetBuilder owns a protected packet under construction.
+type packetBuilder struct {
+	buf   []byte // what the caller has so far, and the packet
+	start int    // where the packet begins
+	pnOff int    // where its number begins, from start
+	pnLen int
+	body  int // where its frames begin
+	limit int // where its frames must end
+	path  *path
+	pkt   *sentPacket
+	asked bool   // it asks for an acknowledgement at once
+
+	acks  [maxAckFrames]ackSent // acknowledgements in it
+	nAcks int
+}
+
+// maxAckFrames is how many paths are acknowledged in one packet: the one in use and one that ends
+// or begins.
+const maxAckFrames = 2
+
+// ackSent is an acknowledgement in a packet under construction.
+type ackSent struct {
+	state *ackState
+	token uint64
+}
+
+// room returns how many bytes of frames still fit.
+func (b *packetBuilder) room() int { return b.limit - len(b.buf) }
+
+// empty reports whether there are no frames yet.
+func (b *packetBuilder) empty() bool { return len(b.buf) == b.body }
+
+// eliciting marks the packet as one that wants to be acknowledged.
+func (b *packetBuilder) eliciting() { b.pkt.eliciting, b.pkt.inFlight = true, true }
+
+// frame is what every frame of package wire can do.
+type frame interface{ Append([]byte) []byte }
+
+// appendFrame writes f if it fits, and remembers fact so that its fate is known.
+func appendFrame[F frame](b *packetBuilder, f F, what fact) bool {
+	n := len(b.buf)
+	b.buf = f.Append(b.buf)
+	if len(b.buf) > b.limit {
+		b.buf = b.buf[:n]
+		return false
+	}
+	b.pkt.facts = append(b.pkt.facts, what)
+	b.eliciting()
+	return true
+}
+
+// AppendDatagram appends the next datagram to send to b and says where it goes. Call it until it
+// returns false. One call makes one datagram, of at most the size that its path carries.
+func (s *Session) AppendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
+	s.handleEarly(now)
+	n := len(b)
+	b, meta, ok := s.appendDatagram(now, b)
+	if ok {
+		s.stats.DatagramsSent++
+		s.stats.BytesSent += uint64(len(b) - n)
+	}
+	return b, meta, ok
+}
+
+func (s *Session) appendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
+	switch s.state {
+	case stateHandshake:
+		return s.appendHandshake(now, b)
+	case stateClosing:
+		return s.appendClose(now, b)
+	case stateDraining, stateDead:
+		return b, Meta{}, false
+	}
+	if s.hs != nil {
+		if b, meta, ok := s.appendFin(now, b); ok {
+			return b, meta, ok
+		}
+	}
+	if s.unissued {
+		s.unissued = false
+		s.issueIDs()
+	}
+	s.maybeUpdateKey(now)
+	s.checkKeyLimits(now)
+	s.lingerTimeout(now)
+	if s.state != stateEstablished {
+		return s.appendDatagram(now, b)
+	}
+	for _, p := range s.paths.list {
+		if b, meta, ok := s.appendPathProbe(now, b, p); ok {
+			return b, meta, ok
+		}
+	}
+	p := s.paths.active
+	if b, meta, ok := s.appendSizeProbe(now, b, p); ok {
+		return b, meta, ok
+	}
+	return s.appendPacket(now, b, p)
+}
+
+// begin starts a packet on p of at most size bytes.
+func (s *Session) begin(b []byte, p *path, size int) packetBuilder {
+	pkt := p.loss.begin()
+	largest, acked := p.loss.largestAcked()
+	pnLen := wire.PacketNumberLen(pkt.pn, largest, acked)
+	pb := packetBuilder{buf: b, start: len(b), path: p, pkt: pkt, pnLen: pnLen}
+	pb.buf = wire.AppendShort(pb.buf, p.peerID, pkt.pn, pnLen, s.keys.send.Phase())
+	pb.body = len(pb.buf)
+	pb.pnOff = pb.body - pnLen - pb.start
+	pb.limit = pb.start + size - crypto.TagSize
+	return pb
+}
+
+// seal finishes a packet: protects it, records it and counts it.
+func (s *Session) seal(now Time, b *packetBuilder, addr AddrPair) ([]byte, Meta, bool) {
+	p, pn := b.path, b.pkt.pn
+	for len(b.buf)-b.start-b.pnOff < minProtected-crypto.TagSize {
+		b.buf = append(b.buf, byte(wire.FramePadding))
+	}
+	b.buf = append(b.buf, zeroTag[:]...)
+	b.buf = b.buf[:len(b.buf)-crypto.TagSize]
+	sealed := s.keys.send.SealPacket(b.buf[b.start:], b.pnOff, b.pnLen, uint32(p.id), pn)
+	size := len(sealed)
+	b.buf = b.buf[:b.start+size]
+	ecn := wire.NotECT
+	if b.pkt.eliciting {
+		ecn = p.loss.sendECN()
+		b.pkt.ect = ecn == wire.ECT0
+		s.idle.sent(now)
+	}
+	for _, a := range b.acks[:b.nAcks] {
+		a.state.sent(a.token)
+	}
+	s.keys.keySent(p.id, pn)
+	p.loss.commit(now, b.pkt, size)
+	if !p.validated && addr == p.addr {
+		p.budget.out += size
+	}
+	s.stats.PacketsSent++
+	return b.buf, Meta{Addr: addr, ECN: ecn}, true
+}
+
+var zeroTag [crypto.TagSize]byte
+
+// appendPacket writes the ordinary packet: everything that waits, in a fixed order.
+func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
+	size := p.loss.mtu.current()
+	if !p.validated && !p.budget.allows(size) {
+		return buf, Meta{}, false
+	}
+	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
+	b := s.begin(buf, p, size)
+	bulk, latency, probe := s.permission(now, p, size)
+	ackDue := s.ackDue(now)
+	urgent := bulk || probe
+	if !urgent && !latency && !ackDue {
+		return buf, Meta{}, false
+	}
+	s.appendAcks(now, &b)
+	body := len(b.buf)
+	if urgent || latency {
+		s.appendControl(&b, latency && !urgent)
+	}
+	if probe && len(b.buf) == body {
+		s.appendPing(&b)
+	}
+	if b.pkt.eliciting {
+		s.askForAck(&b, probe)
+	} else if s.idle.pingDue {
+		s.appendPing(&b)
+		s.padTo(&b, minKeepAlive)
+	}
+	if !b.pkt.eliciting && !ackDue {
+		s.nothingToSend(p, bulk)
+		return buf, Meta{}, false
+	}
+	if b.empty() {
+		return buf, Meta{}, false
+	}
+	return s.seal(now, &b, p.addr)
+}
+
+// permission asks congestion control and pacer once what may be sent now. A probe of the loss
+// detection passes both.
+func (s *Session) permission(now Time, p *path, size int) (bulk, latency, probe bool) {
+	probe = p.loss.probesWanted > 0
+	s.paceUntil = 0
+	bulk, wait := p.loss.canSend(now, size, sendBulk)
+	if bulk {
+		return true, true, probe
+	}
+	if s.streams.hasLatencyData() {
+		latency, _ = p.loss.canSend(now, size, sendLatency)
+	}
+	if wait != 0 && (s.wantsToSend() || s.idle.pingDue) {
+		s.paceUntil = wait
+	}
+	return false, latency, probe
+}
+
+// wantsToSend reports whether anything but acknowledgements waits.
+func (s *Session) wantsToSend() bool {
+	return s.streams.hasData() || s.streams.hasControl() || s.control.pending() || s.ids.pending()
+}
+
+// nothingToSend tells congestion control that the application, not the network, is the limit.
+func (s *Session) nothingToSend(p *path, bulk bool) {
+	if bulk && !s.streams.hasData() {
+		p.loss.appLimited()
+	}
+}
+
+func (s *Session) ackDue(now Time) bool {
+	for _, p := range s.paths.list {
+		if p.acks.shouldSend(now) {
+			return true
+		}
+	}
+	return false
+}
+
+// appendAcks writes the acknowledgements of the active path and, while a path ends or begins, of
+// the others: at most one frame a path and two in all.
+func (s *Session) appendAcks(now Time, b *packetBuilder) {
+	s.appendAck(now, b, b.path)
+	for _, p := range s.paths.list {
+		if p != b.path && p.acks.pending() {
+			s.appendAck(now, b, p)
+		}
+	}
+}
+
+// reservedForAck is what an acknowledgement leaves for the rest of a packet.
+const reservedForAck = 64
+
+func (s *Session) appendAck(now Time, b *packetBuilder, p *path) {
+	if !p.acks.pending() || b.nAcks == maxAckFrames {
+		return
+	}
+	out, token, ok := p.acks.append(b.buf, now, p.id, b.room()-reservedForAck)
+	if !ok {
+		return
+	}
+	b.buf = out
+	b.pkt.facts = append(b.pkt.facts, fact{kind: factAck, a: token, b: p.id})
+	b.acks[b.nAcks] = ackSent{&p.acks, token}
+	b.nAcks++
+}
+
+// appendControl writes facts about the session, then about streams, then stream data.
+func (s *Session) appendControl(b *packetBuilder, latencyOnly bool) {
+	if !latencyOnly {
+		s.appendSessionFacts(b)
+		s.appendIDFrames(b)
+	}
+	n := len(b.buf)
+	if !latencyOnly && s.streams.hasControl() {
+		b.buf = s.streams.appendControl(b.buf, b.room(), &b.pkt.facts)
+	}
+	if s.streams.hasLatencyData() && b.room() > reservedForAck {
+		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
+		b.asked = true
+	}
+	if b.room() > minStreamRoom {
+		b.buf = s.streams.appendData(b.buf, b.room(), &b.pkt.facts, latencyOnly)
+	}
+	if len(b.buf) > n && !(b.asked && len(b.buf) == n+1) {
+		b.eliciting()
+	}
+}
+
+// minStreamRoom is the smallest rest of a packet into which stream data is put: a header of
+// fifteen bytes for less than twice as much data is a waste.
+const minStreamRoom = 48
+
+func (s *Session) appendPing(b *packetBuilder) {
+	b.buf = append(b.buf, byte(wire.FramePing))
+	b.pkt.facts = append(b.pkt.facts, fact{kind: factPing})
+	b.eliciting()
+	s.idle.pingDue = false
+}
+
+// askForAck asks the peer not to delay the acknowledgement of a probe or of a tail, after which
+// nothing would show a loss.
+func (s *Session) askForAck(b *packetBuilder, probe bool) {
+	if !b.asked && b.room() > 0 && (probe || !s.streams.hasData()) {
+		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
+	}
+}
+
+// padTo makes the finished packet at least size bytes long.
+func (s *Session) padTo(b *packetBuilder, size int) {
+	if n := min(size-crypto.TagSize-(len(b.buf)-b.start), b.room()); n > 0 {
+		b.buf = append(b.buf, make([]byte, n)...) // FramePadding is 0
+	}
+}
+
+// appendPathProbe writes a challenge or the answer to one, alone in its packet, to the address that
+// it is about.
+func (s *Session) appendPathProbe(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
+	if p.peerID.Len() == 0 && p.id != 0 {
+		return buf, Meta{}, false // the peer has not said yet how to name this path
+	}
+	addr, budget, proof := p.nextProbe(now)
+	if addr == (AddrPair{}) {
+		return buf, Meta{}, false
+	}
+	size := MinDatagram
+	if budget != nil && !budget.allows(size) {
+		size = minProbe
+		if !budget.allows(size) {
+			return buf, Meta{}, false
+		}
+	}
+	b := s.begin(buf, p, size)
+	if proof != nil {
+		b.buf = wire.PathChallenge{Data: proof.data}.Append(b.buf)
+		proof.sent(now, p.loss.pto())
+	}
+	if p.response.due && p.response.addr == addr {
+		b.buf = wire.PathResponse{Data: p.response.data}.Append(b.buf)
+		p.response.due = false
+	}
+	s.padTo(&b, size)
+	if budget != nil && budget != &p.budget {
+		budget.out += len(b.buf) - b.start + crypto.TagSize
+	}
+	// Not in flight: the challenge has its own repetition, and the time to another address is no
+	// sample of this path's round trip.
+	return s.seal(now, &b, addr)
+}
+
+// minProbe is the size of a challenge that may not be padded: header, number, two frames and tag.
+const minProbe = 64
+
+// nextProbe returns the address that a challenge or an answer goes to next, the budget that limits
+// it (nil: none) and the challenge (nil: only an answer).
+func (p *path) nextProbe(now Time) (AddrPair, *ledger, *challenge) {
+	budget := &p.budget
+	if p.validated {
+		budget = nil
+	}
+	switch m := p.moving; {
+	case p.proof.wanted(now):
+		return p.addr, budget, &p.proof
+	case m != nil && !m.moved && m.proof.wanted(now):
+		return m.addr, &m.budget, &m.proof
+	case m != nil && m.stay.wanted(now):
+		return m.old, nil, &m.stay
+	case p.response.due && p.response.addr.Remote == p.addr.Remote:
+		return p.response.addr, budget, nil
+	case p.response.due && m != nil && !m.moved && p.response.addr.Remote == m.addr.Remote:
+		return p.response.addr, &m.budget, nil
+	case p.response.due:
+		p.response.due = false // from an address that is nobody's any more
+	}
+	return AddrPair{}, nil, nil
+}
+
+// appendSizeProbe writes a packet of a size that the path may or may not carry.
+func (s *Session) appendSizeProbe(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
+	size, ok := p.loss.mtu.nextProbe(now)
+	if !ok || !p.validated || p.moving != nil {
+		return buf, Meta{}, false
+	}
+	if ok, _ := p.loss.canSend(now, size, sendBulk); !ok {
+		return buf, Meta{}, false
+	}
+	b := s.begin(buf, p, size)
+	b.pkt.probe = true
+	b.buf = append(b.buf, byte(wire.FramePing), byte(wire.FrameImmediateAck))
+	b.eliciting()
+	s.padTo(&b, size)
+	return s.seal(now, &b, p.addr)
+}

@@ -1,0 +1,177 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// Timer says why a session wants to be woken.
+type Timer uint8
+
+// The timers of a session, by name.
+const (
+	TimerNone      Timer = iota
+	TimerHandshake       // send the handshake message again, or give up
+	TimerLoss            // declare packets lost, or probe
+	TimerAck             // a delayed acknowledgement is due
+	TimerPace            // the pacer lets the next packet go
+	TimerPath            // ask an address again, or forget a path
+	TimerKey             // forget the peer's previous key
+	TimerKeepAlive       // ping
+	TimerIdle            // the peer has been silent for too long
+	TimerClose           // the drain period, or the linger of a graceful close, is over
+	numTimers
+)
+
+var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "idle", "close"}
+
+func (t Timer) String() string {
+	if t < numTimers {
+		return timerNames[t]
+	}
+	return "unknown timer"
+}
+
+// NextTimeout returns when HandleTimeout should be called next, and why; zero means never.
+// It may lie in the past: then the call is due now.
+func (s *Session) NextTimeout() (Time, Timer) {
+	var at Time
+	var why Timer
+	consider := func(t Time, timer Timer) {
+		if t != 0 && (at == 0 || t < at) {
+			at, why = t, timer
+		}
+	}
+	switch s.state {
+	case stateDead:
+		return 0, TimerNone
+	case stateHandshake:
+		consider(s.hs.deadline(), TimerHandshake)
+		consider(s.hs.giveUp, TimerHandshake)
+		return at, why
+	case stateClosing, stateDraining:
+		consider(s.closing.drained, TimerClose)
+		return at, why
+	}
+	if s.hs != nil {
+		consider(s.hs.deadline(), TimerHandshake)
+	}
+	for _, p := range s.paths.list {
+		t, _ := p.loss.deadline()
+		consider(t, TimerLoss)
+		consider(p.acks.deadline(), TimerAck)
+	}
+	consider(s.paceUntil, TimerPace)
+	consider(s.pathDeadline(), TimerPath)
+	consider(s.keys.dropPrevious, TimerKey)
+	consider(s.idle.ping, TimerKeepAlive)
+	consider(s.idle.deadline(s.probeTimeout()), TimerIdle)
+	consider(s.closing.lingerUntil(), TimerClose)
+	return at, why
+}
+
+// HandleTimeout does what is due at now. It is safe to call at any time.
+func (s *Session) HandleTimeout(now Time) {
+	s.handleEarly(now)
+	switch s.state {
+	case stateDead:
+		return
+	case stateHandshake:
+		s.handshakeTimeout(now)
+		return
+	case stateClosing, stateDraining:
+		if !now.Before(s.closing.drained) {
+			s.die()
+		}
+		return
+	}
+	if at := s.idle.deadline(s.probeTimeout()); at != 0 && !now.Before(at) {
+		s.end(now, ErrIdleTimeout)
+		return
+	}
+	if s.hs != nil {
+		s.handshakeTimeout(now)
+	}
+	for _, p := range s.paths.list {
+		p.loss.handleTimeout(now, (*sentHandler)(s))
+	}
+	s.pathTimeout(now)
+	s.expirePreviousKey(now)
+	s.idle.timeout(now)
+	s.lingerTimeout(now)
+}
+
+// probeTimeout is the base probe timeout of the active path.
+func (s *Session) probeTimeout() time.Duration {
+	if s.paths.active == nil {
+		return 0
+	}
+	return s.paths.active.loss.pto()
+}
+
+// idleProbes is the least idle timeout in probe timeouts, so that a session does not die of a few
+// lost packets (RFC 9000, section 10.1).
+const idleProbes = 3
+
+// idleState owns the clocks of a session in which nothing happens.
+type idleState struct {
+	agreed  time.Duration // agreed; 0: never
+	keepAlive time.Duration // 0: none
+	since     Time          // last sign of life, or our first question after it
+	asked     bool          // we have asked something since the peer's last sign of life
+	ping      Time          // when to ping; 0: no keepalive
+	pingDue   bool          // a ping should go out
+}
+
+// start agrees on the idle timeout: the smaller one of both ends.
+func (i *idleState) start(now Time, local, remote wire.Parameters, keepAlive time.Duration) {
+	ms := local.IdleTimeoutMillis
+	if remote.IdleTimeoutMillis != 0 && (ms == 0 || remote.IdleTimeoutMillis < ms) {
+		ms = remote.IdleTimeoutMillis
+	}
+	const longest = 24 * time.Hour // beyond a day a timeout is a leak
+	i.agreed = time.Duration(min(ms, uint64(longest/time.Millisecond))) * time.Millisecond
+	i.keepAlive = keepAlive
+	if i.agreed != 0 && keepAlive > i.agreed/2 {
+		i.keepAlive = i.agreed / 2
+	}
+	i.received(now)
+}
+
+// received restarts all clocks at a sign of life.
+func (i *idleState) received(now Time) {
+	i.since, i.asked = now, false
+	i.armPing(now)
+}
+
+// sent restarts the idle clock at the first question after a sign of life, so that the peer has the
+// whole timeout to answer.
+func (i *idleState) sent(now Time) {
+	if !i.asked {
+		i.since, i.asked = now, true
+	}
+	i.armPing(now)
+}
+
+func (i *idleState) armPing(now Time) {
+	if i.keepAlive != 0 {
+		i.ping = now.Add(i.keepAlive)
+	}
+}
+
+// deadline is when the session dies of silence; 0: never.
+func (i *idleState) deadline(pto time.Duration) Time {
+	if i.agreed == 0 {
+		return 0
+	}
+	return i.since.Add(max(i.agreed, idleProbes*pto))
+}
+
+func (i *idleState) timeout(now Time) {
+	if i.ping != 0 && !now.Before(i.ping) {
+		i.pingDue = true
+		i.armPing(now)
+	}
+}
+

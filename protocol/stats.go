@@ -1,0 +1,48 @@
+package protocol
+
+import "time"
+
+// Drops counts datagrams of a session that were dropped in silence, by cause.
+type Drops struct {
+	Malformed  uint64 // not the shape of a packet
+	Unmatched  uint64 // names no path of the session
+	Forged     uint64 // did not open
+	Duplicate  uint64 // seen before, or too old to tell
+	Unexpected uint64 // a handshake packet that nobody waited for
+	Ended      uint64 // the session was over
+}
+
+// Stats is what a session has seen so far. Bytes are of UDP payload.
+type Stats struct {
+	DatagramsSent, DatagramsReceived uint64
+	BytesSent, BytesReceived         uint64
+	PacketsSent, PacketsReceived     uint64 // protected ones
+	PacketsLost                      uint64 // declared lost, needlessly or not
+	PacketsSpurious                  uint64 // of those, the ones that had arrived after all
+	PathChanges                      uint64
+	KeyUpdates                       uint64
+	Dropped                          Drops
+
+	// Of the active path.
+	RTT, MinRTT, RTTVar time.Duration // zero: not measured yet
+	Window              int           // congestion window in bytes
+	InFlight            int           // bytes
+	MTU                 int           // largest datagram that is known to pass, in bytes of UDP payload
+}
+
+// Stats returns the counters of the session.
+func (s *Session) Stats() Stats {
+	st := s.stats
+	for _, p := range s.paths.list {
+		st.PacketsSpurious += p.loss.stats.spurious
+	}
+	p := s.paths.active
+	if p == nil {
+		return st
+	}
+	if p.loss.rtt.sampled {
+		st.RTT, st.MinRTT, st.RTTVar = p.loss.rtt.smoothed, p.loss.rtt.min(), p.loss.rtt.variance
+	}
+	st.Window, st.InFlight, st.MTU = p.loss.window(), p.loss.inFlight(), p.loss.mtu.current()
+	return st
+}
