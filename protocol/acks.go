@@ -47,10 +47,9 @@ func (a *ackState) init(maxDelay time.Duration) {
 }
 
 // setRTT lets the delay follow the round trip.
-// spec: REL-3
 func (a *ackState) setRTT(srtt time.Duration) {
 	if !a.fixed {
-		a.delay = min(srtt/ackDelayFraction, a.maxDelay)
+		a.delay = min(srtt/ackDelayFraction, a.maxDelay) // spec: REL-3
 	}
 }
 
@@ -66,12 +65,10 @@ func (a *ackState) requestNow() { a.now = true }
 
 // receive takes an authentic packet that was not seen before. immediate says that it asks for an
 // answer without delay.
-// spec: REL-1
-// spec: REL-2
 func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn wire.ECN) {
 	next := a.seen.end()
 	a.seen.add(pn, pn+1)
-	a.seen.dropOldest(wire.MaxAckRanges)
+	a.seen.dropOldest(wire.MaxAckRanges) // spec: REL-4
 	if pn >= next {
 		a.largest = now
 	}
@@ -79,19 +76,19 @@ func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn w
 	if !eliciting {
 		return
 	}
-	a.waiting++
+	a.waiting++ // spec: REL-1
 	if a.due.IsZero() {
 		a.due = now.Add(a.delay)
 	}
 	// A gap or a packet out of order is news that the sender's loss detection waits for, and so is
 	// a mark of congestion.
-	if immediate || pn != next || ecn == wire.CE {
+	if immediate || pn != next || ecn == wire.CE { // spec: REL-2
 		a.now = true
 	}
 }
 
 func (a *ackState) count(ecn wire.ECN) {
-	switch ecn {
+	switch ecn { // spec: REL-5
 	case wire.ECT0:
 		a.ecn.ECT0++
 	case wire.ECT1:
@@ -122,7 +119,6 @@ func (a *ackState) deadline() Time {
 
 // append appends an acknowledgement of at most size bytes. The token is what sent and ackedAck want to
 // be given. It does nothing and returns false when nothing has arrived yet or too little room is left.
-// spec: REL-4
 func (a *ackState) append(b []byte, now Time, path uint64, size int) (out []byte, token uint64, ok bool) {
 	if len(a.seen) == 0 || size <= 0 {
 		return b, 0, false

@@ -63,7 +63,7 @@ func (e *ecnState) packetLost() {
 
 // validate checks the counts of an acknowledgement that raises the largest number, and returns how
 // many packets it newly reports as marked by the network (RFC 9000, section 13.4.2.1).
-// spec: REL-29
+// spec: REL-25
 func (e *ecnState) validate(ack *wire.Ack) (marked uint64) {
 	acked := e.acked
 	if e.phase == ecnOff || e.phase == ecnFailed {

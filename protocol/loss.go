@@ -201,7 +201,7 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 }
 
 // commitSkip records that the number before pn is never sent.
-// spec: REL-5
+// spec: REL-6
 func (l *lossState) commitSkip(pn uint64) {
 	if pn != l.list.next+1 || l.list.next != l.skip.next {
 		panic("BUG: packet committed out of order")
@@ -237,14 +237,14 @@ func (l *lossState) canSend(now Time, size int, class sendClass) (ok bool, wait 
 	case sendSizeProbe:
 		return l.pace.canSend(now, min(size, l.mtu.current()))
 	}
-	if l.bytesInFlight > 0 && l.bytesInFlight+size > l.allowed(class) {
+	if l.bytesInFlight > 0 && l.bytesInFlight+size > l.allowed(class) { // spec: REL-21
 		return false, 0
 	}
 	return l.pace.canSend(now, size)
 }
 
 // allowed returns how many bytes may be in flight.
-// spec: REL-33
+// spec: REL-22
 func (l *lossState) allowed(class sendClass) int {
 	window := l.cc.Window()
 	if class == sendLatency && l.persistentSince.IsZero() {
@@ -268,7 +268,7 @@ func (l *lossState) inFlight() int { return l.bytesInFlight }
 
 // datagramSize returns the size up to which packets should be filled. While probes die it is the
 // base size, so that a path that has lost its large packets still shows itself.
-// spec: REL-37
+// spec: REL-30
 func (l *lossState) datagramSize() int {
 	if l.ptoCount >= smallProbeAfter {
 		return baseDatagram
@@ -319,7 +319,7 @@ func (l *lossState) abandon(cb ackHandler) {
 // migrated tells that the path has a new address at one end. A new port alone is most likely the
 // same path. Another address is another network: what was measured is void, and what is still in
 // flight says nothing about it. cc is the controller to go on with; nil keeps the old one.
-// spec: REL-38
+// spec: REL-31
 func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) {
 	l.skip.reset(l.list.next)
 	if portOnly {

@@ -46,7 +46,7 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 
 // checkAck refuses acknowledgements of packets that were never sent: of numbers to come, and of
 // numbers that were skipped so that guesses are found out.
-// spec: REL-7
+// spec: REL-8
 func (l *lossState) checkAck(ack *wire.Ack) error {
 	if ack.Largest >= l.list.next {
 		return transportErrorf(wire.AckUnsent, ack.Type(), "packet %d was never sent", ack.Largest)
@@ -169,8 +169,7 @@ func (l *lossState) sizeChanged(before int) {
 
 // ackedAfterAll takes a packet that was declared lost and arrived nevertheless: the reordering window
 // was too small, and if that goes for every loss of the episode, there was no congestion.
-// spec: REL-14
-// spec: REL-17
+// spec: REL-16
 func (l *lossState) ackedAfterAll(now Time, p *sentPacket, current bool) {
 	l.stats.spurious++
 	if !current || !p.inFlight {
@@ -202,7 +201,7 @@ func (l *lossState) marks(now Time, ack *wire.Ack, raised bool) int {
 	}
 	l.stats.marked += uint64(marked)
 	if ack.Largest >= l.list.base && l.list.at(ack.Largest).sent.After(l.recoveryStart) {
-		l.beginEpisode(now)
+		l.beginEpisode(now) // spec: REL-26
 	}
 	l.episodeMarked = true
 	return marked

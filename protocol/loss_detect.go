@@ -42,14 +42,14 @@ type reorderState struct {
 
 // window returns the reordering window: an eighth of the smallest round trip and what was learnt, a
 // smoothed round trip at most.
-// spec: REL-12
+// spec: REL-11
 func (r *reorderState) window(rtt *rttState) time.Duration {
 	return min(rtt.min()/reorderFraction+r.extra, rtt.smoothed)
 }
 
 // spurious takes a packet that was declared lost and arrived late by that much. The window grows to
 // what would have been enough, and by one step a round trip at least.
-// spec: REL-13
+// spec: REL-12
 func (r *reorderState) spurious(late time.Duration, rtt *rttState) {
 	base := rtt.min() / reorderFraction
 	if !r.step {
@@ -78,7 +78,7 @@ func (l *lossState) lossDelay() time.Duration {
 // detectLost declares lost what was sent too long before a packet that has arrived. Numbers rise with
 // the time of sending, and a retransmission has a number of its own, so one cursor visits every
 // packet once, and lost retransmissions are found like any other.
-// spec: REL-11
+// spec: REL-10
 func (l *lossState) detectLost(now Time, cb ackHandler) {
 	l.lossTime = 0
 	if l.largest == noPacketNumber {
@@ -93,7 +93,7 @@ func (l *lossState) detectLost(now Time, cb ackHandler) {
 		if !p.outstanding() {
 			continue
 		}
-		if due := p.sent.Add(delay); due.After(now) && l.largest-l.cursor < packetThreshold {
+		if due := p.sent.Add(delay); due.After(now) && l.largest-l.cursor < packetThreshold { // spec: REL-13
 			l.lossTime = due
 			return
 		}
@@ -111,7 +111,7 @@ func (l *lossState) declareLost(now Time, p *sentPacket, cb ackHandler) {
 	}
 	current := p.pn >= l.epoch
 	switch {
-	case p.probe && current:
+	case p.probe && current: // spec: REL-28
 		l.stats.sizeProbesLost++
 		l.mtu.probeLost(now, int(p.size))
 	case !p.probe:
@@ -146,7 +146,7 @@ func (l *lossState) countLost(now Time, p *sentPacket, current bool) {
 
 // beginEpisode starts an episode of loss: what is in flight now belongs to it, and the controller
 // backs off once for all of it.
-// spec: REL-16
+// spec: REL-15
 func (l *lossState) beginEpisode(now Time) {
 	l.recoveryStart = now
 	l.episode++
@@ -157,7 +157,7 @@ func (l *lossState) beginEpisode(now Time) {
 
 // extendRun looks for persistent congestion: nothing got through for a long time (RFC 9002, section
 // 7.6). The cursor meets every packet in order, so a run ends where it meets one that arrived.
-// spec: REL-18
+// spec: REL-17
 func (l *lossState) extendRun(p *sentPacket) {
 	if !p.eliciting || !l.rtt.sampled || p.sent.Before(l.rtt.firstTime) {
 		return
@@ -196,7 +196,7 @@ func (l *lossState) reportLost(now Time, marked int) {
 
 // trim frees the oldest packets. Those that arrived are done with; those that are lost are kept for a
 // probe timeout more, so that a late acknowledgement is recognised.
-// spec: REL-15
+// spec: REL-14
 func (l *lossState) trim(now Time) {
 	keep := l.lossDelay() + l.pto()
 	for l.list.base < l.list.next {
@@ -220,7 +220,7 @@ func (l *lossState) passed(pn uint64) bool {
 }
 
 // probeInterval is the probe timeout with its backoff.
-// spec: REL-21
+// spec: REL-19
 func (l *lossState) probeInterval() time.Duration {
 	pto := l.pto()
 	return min(pto<<min(l.ptoCount, maxBackoff), max(pto, maxProbeInterval))
@@ -245,7 +245,7 @@ func (l *lossState) handleTimeout(now Time, cb ackHandler) {
 }
 
 // probe asks for packets that make the peer acknowledge something, with the oldest facts in them.
-// spec: REL-22
+// spec: REL-20
 func (l *lossState) probe(cb ackHandler) {
 	l.stats.ptos++
 	l.probesWanted = firstProbes

@@ -96,7 +96,7 @@ func (m *mtuState) current() int { return m.size }
 func (m *mtuState) nextProbe(now Time) (size int, ok bool) {
 	switch m.phase {
 	case mtuStandard:
-		for i, s := range standardSizes {
+		for i, s := range standardSizes { // spec: REL-27
 			if m.wantsStandard(i, s) {
 				return s, true
 			}
@@ -249,7 +249,7 @@ func (m *mtuState) packetAcked(size int) {
 // burstLost takes the loss of packets, none smaller than smallest. It reports whether the path has
 // become a black hole for large packets, and has then fallen back to the base size. Bursts closer
 // together than apart are one.
-// spec: REL-36
+// spec: REL-29
 func (m *mtuState) burstLost(now Time, smallest int, apart time.Duration) bool {
 	h := &m.hole
 	if smallest <= baseDatagram || m.size <= baseDatagram {

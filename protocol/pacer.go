@@ -30,7 +30,7 @@ type pacer struct {
 // setRate sets the pacing rate, in bytes a second, for datagrams of at most mtu bytes.
 func (p *pacer) setRate(bytesPerSecond uint64, mtu int) {
 	p.rate = float64(bytesPerSecond) / float64(time.Second)
-	p.quantum = max(p.rate*float64(paceQuantum), float64(paceQuantumPackets*mtu)) // spec: REL-31
+	p.quantum = max(p.rate*float64(paceQuantum), float64(paceQuantumPackets*mtu)) // spec: REL-23
 }
 
 func (p *pacer) refill(now Time) {

@@ -47,14 +47,14 @@ func (r *rttState) reference() time.Duration { return max(r.smoothed, r.latest) 
 
 // probeTimeout is the probe timeout of RFC 9002, section 6.2.1, without the peer's acknowledgement
 // delay and without backoff.
-// spec: REL-20
+// spec: REL-18
 func (r *rttState) probeTimeout() time.Duration {
 	return r.smoothed + max(4*r.variance, timerGranularity)
 }
 
 // update takes a sample: the time from sending a packet to its acknowledgement, of which the peer
 // says that it held back for ackDelay. It returns the sample as it counted.
-// spec: REL-19
+// spec: REL-9
 func (r *rttState) update(now Time, sample, ackDelay time.Duration) time.Duration {
 	sample = max(sample, 1)
 	r.latest = sample

@@ -139,7 +139,7 @@ type skipper struct {
 }
 
 // reset starts again at the highest rate, for numbers from pn on.
-// spec: REL-6
+// spec: REL-7
 func (s *skipper) reset(pn uint64) {
 	s.interval = firstSkip
 	s.draw(pn)

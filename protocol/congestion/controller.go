@@ -49,7 +49,7 @@ type Controller interface {
 	Window() int
 
 	// PacingRate returns the rate at which packets may leave, in bytes of UDP payload a second.
-	// 0 leaves it to the transport, which takes 1.25 windows per smoothed RTT.
+	// 0 leaves it to the transport, which takes two windows per smoothed RTT.
 	PacingRate() uint64
 }
 
@@ -60,25 +60,18 @@ type Config struct {
 	// InitialWindow is the window to start with, in bytes. 0: ten datagrams, but at most the
 	// larger of 14,720 bytes and two datagrams (RFC 9002, section 7.2).
 	InitialWindow int
-	// InitialRTT is what the RTT is taken to be before the first sample. 0: 333 ms (RFC 9002,
-	// section 6.2.2).
-	InitialRTT time.Duration
 }
 
 const (
-	defaultMaxDatagram = 1200                   // every path must carry it
-	defaultInitialRTT  = 333 * time.Millisecond // RFC 9002, section 6.2.2
-	initialPackets     = 10                     // RFC 9002, section 7.2
-	initialWindowCap   = 14720                  // RFC 9002, section 7.2, from RFC 6928
-	minWindowPackets   = 2                      // RFC 9002, section 7.2: kMinimumWindow
+	defaultMaxDatagram = 1200  // every path must carry it
+	initialPackets     = 10    // RFC 9002, section 7.2
+	initialWindowCap   = 14720 // RFC 9002, section 7.2, from RFC 6928
+	minWindowPackets   = 2     // RFC 9002, section 7.2: kMinimumWindow
 )
 
 func (c Config) withDefaults() Config {
 	if c.MaxDatagram <= 0 {
 		c.MaxDatagram = defaultMaxDatagram
-	}
-	if c.InitialRTT <= 0 {
-		c.InitialRTT = defaultInitialRTT
 	}
 	if c.InitialWindow <= 0 {
 		c.InitialWindow = initialWindow(c.MaxDatagram)

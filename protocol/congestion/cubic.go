@@ -23,9 +23,9 @@ const (
 
 // Cubic is the CUBIC congestion controller (RFC 9438) with HyStart++ (RFC 9406).
 type Cubic struct {
-	mss     int // largest datagram, the "segment" of the RFCs
-	srtt    time.Duration
-	limited bool // the last acknowledgement was limited by the application
+	mss     int           // largest datagram, the "segment" of the RFCs
+	srtt    time.Duration // 0: not known yet
+	limited bool          // the last acknowledgement was limited by the application
 
 	cubicState
 	hystart hystart
@@ -49,7 +49,7 @@ type cubicState struct {
 func NewCubic(cfg Config) *Cubic {
 	cfg = cfg.withDefaults()
 	return &Cubic{
-		mss: cfg.MaxDatagram, srtt: cfg.InitialRTT,
+		mss:        cfg.MaxDatagram,
 		cubicState: cubicState{window: float64(cfg.InitialWindow), ssthresh: math.Inf(1)},
 	}
 }
@@ -60,8 +60,12 @@ func (c *Cubic) Name() string { return "cubic" }
 // Window returns how many bytes may be in flight.
 func (c *Cubic) Window() int { return int(c.window) }
 
-// PacingRate returns the rate at which packets may leave, in bytes a second.
+// PacingRate returns the rate at which packets may leave, in bytes a second; 0 before the first
+// acknowledgement.
 func (c *Cubic) PacingRate() uint64 {
+	if c.srtt <= 0 {
+		return 0
+	}
 	gain := steadyPacing
 	if c.slowStart() {
 		gain = slowStartPacing
@@ -94,7 +98,7 @@ func (c *Cubic) Acked(s AckSample) {
 		c.ackedSlowStart(s, bytes)
 		return
 	}
-	// spec: REL-40
+	// spec: REL-24
 	c.limited = s.Rate.AppLimited
 	if c.limited {
 		c.pauseEpoch(s.Now)
@@ -106,12 +110,15 @@ func (c *Cubic) Acked(s AckSample) {
 }
 
 func (c *Cubic) ackedSlowStart(s AckSample, bytes float64) {
-	if s.RoundStart && c.hystart.startRound() {
+	if s.RoundStart {
+		c.hystart.startRound()
+	}
+	c.hystart.sample(s.RTT, s.Packets)
+	if c.hystart.over() {
 		c.ssthresh = c.window
 		c.leaveSlowStart()
 		return
 	}
-	c.hystart.sample(s.RTT, s.Packets)
 	// A window of which less than half is used says nothing about the path. Above half, one more
 	// doubling may be needed by the next burst.
 	c.limited = s.Rate.AppLimited && 2*s.PriorInFlight <= int(c.window)

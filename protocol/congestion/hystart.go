@@ -10,6 +10,7 @@ const (
 	hystartSamples         = 8 // packets' worth of RTT samples before a round may decide
 	hystartGrowthDivisor   = 4 // how much slower the window grows while it is in doubt
 	hystartRounds          = 5 // rounds of doubt before slow start ends
+	hystartCertain         = 2 // a rise by half of the RTT is no doubt
 	// hystartMaxWeight bounds what one sample stands for. RFC 9406 assumes an acknowledgement for
 	// every second packet, ours come for sixteen; so a sample counts for half its packets, and at
 	// least two samples make a decision.
@@ -17,8 +18,13 @@ const (
 )
 
 // hystart leaves slow start when the RTT begins to rise, before the queue overflows.
+//
+// It differs from RFC 9406 in one thing: five rounds of doubt grow the window threefold, which a queue
+// of one bandwidth-delay product does not survive. So slow start ends at once when the RTT of a round
+// is far above that of the round before, or rises once more while in doubt.
 type hystart struct {
 	css         bool // conservative slow start: an exit is being checked
+	certain     bool // the queue is beyond doubt
 	cssRounds   int
 	cssBaseline time.Duration // the RTT that raised the doubt
 	lastMin     time.Duration // smallest RTT of the round before, 0: unknown
@@ -26,15 +32,16 @@ type hystart struct {
 	samples     int
 }
 
-// startRound ends a round. It reports whether slow start is over.
-func (h *hystart) startRound() (exit bool) {
+// startRound ends a round.
+func (h *hystart) startRound() {
 	h.lastMin, h.currentMin, h.samples = h.currentMin, 0, 0
-	if !h.css {
-		return false
+	if h.css {
+		h.cssRounds++
 	}
-	h.cssRounds++
-	return h.cssRounds >= hystartRounds
 }
+
+// over reports whether slow start should end.
+func (h *hystart) over() bool { return h.certain || h.cssRounds >= hystartRounds }
 
 // sample takes an RTT that an acknowledgement of n packets gave.
 func (h *hystart) sample(rtt time.Duration, n int) {
@@ -49,26 +56,32 @@ func (h *hystart) sample(rtt time.Duration, n int) {
 		return
 	}
 	if h.css {
-		h.doubtDoubt()
+		h.check()
 		return
 	}
 	h.doubt()
 }
 
-// doubt enters conservative slow start when the RTT has risen since the last round.
-func (h *hystart) doubt() {
-	if h.lastMin == 0 {
-		return
-	}
-	threshold := min(max(h.lastMin/hystartRTTDivisor, hystartMinRTTThreshold), hystartMaxRTTThreshold)
-	if h.currentMin >= h.lastMin+threshold {
-		h.css, h.cssRounds, h.cssBaseline = true, 0, h.currentMin
-	}
+// threshold is the rise above rtt that is more than noise.
+func threshold(rtt time.Duration) time.Duration {
+	return min(max(rtt/hystartRTTDivisor, hystartMinRTTThreshold), hystartMaxRTTThreshold)
 }
 
-// doubtDoubt goes back to slow start when the RTT fell again: the rise was a passing one.
-func (h *hystart) doubtDoubt() {
-	if h.currentMin < h.cssBaseline {
-		h.css, h.cssBaseline = false, 0
+// doubt enters conservative slow start when the RTT has risen since the last round.
+func (h *hystart) doubt() {
+	if h.lastMin == 0 || h.currentMin < h.lastMin+threshold(h.lastMin) {
+		return
+	}
+	h.css, h.cssRounds, h.cssBaseline = true, 0, h.currentMin
+	h.certain = h.currentMin >= h.lastMin+max(h.lastMin/hystartCertain, hystartMaxRTTThreshold)
+}
+
+// check goes back to slow start when the RTT fell again, and ends it when the RTT rose further.
+func (h *hystart) check() {
+	switch {
+	case h.currentMin < h.cssBaseline:
+		h.css, h.cssRounds, h.cssBaseline = false, 0, 0
+	case h.currentMin >= h.cssBaseline+threshold(h.cssBaseline):
+		h.certain = true
 	}
 }
