@@ -4,6 +4,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -33,6 +34,8 @@ type pair struct {
 
 	// filter decides what becomes of a datagram: how many copies arrive (0: lost). nil: one.
 	filter func(toServer bool, n int, data []byte) int
+	// alsoClient are further addresses under which the client is reached.
+	alsoClient []netip.AddrPort
 	count  [2]int // datagrams so far, to server and to client
 
 	events map[*Session][]Event
@@ -41,7 +44,7 @@ type pair struct {
 type flight struct {
 	at       Time
 	toServer bool
-	from     netip.AddrPort
+	from, to netip.AddrPort
 	data     []byte
 }
 
@@ -71,7 +74,7 @@ func newPair(t *testing.T, options ...pairOption) *pair {
 }
 
 // send puts a datagram on the wire.
-func (p *pair) send(toServer bool, from netip.AddrPort, data []byte) {
+func (p *pair) send(toServer bool, from, to netip.AddrPort, data []byte) {
 	dir := 0
 	if !toServer {
 		dir = 1
@@ -83,7 +86,7 @@ func (p *pair) send(toServer bool, from netip.AddrPort, data []byte) {
 		copies = p.filter(toServer, n, data)
 	}
 	for range copies {
-		p.flying = append(p.flying, flight{p.now.Add(p.delay), toServer, from, append([]byte(nil), data...)})
+		p.flying = append(p.flying, flight{p.now.Add(p.delay), toServer, from, to, append([]byte(nil), data...)})
 	}
 }
 
@@ -91,11 +94,11 @@ func (p *pair) send(toServer bool, from netip.AddrPort, data []byte) {
 func (p *pair) drain() {
 	p.drainSession(p.cs, true)
 	for {
-		b, _, ok := p.server.AppendDatagram(p.now, nil)
+		b, m, ok := p.server.AppendDatagram(p.now, nil)
 		if !ok {
 			break
 		}
-		p.send(false, p.serverAddr, b)
+		p.send(false, p.serverAddr, m.Addr.Remote, b)
 	}
 	for {
 		s, ok := p.server.Accept()
@@ -111,15 +114,18 @@ func (p *pair) drain() {
 
 func (p *pair) drainSession(s *Session, toServer bool) {
 	for range 100_000 {
-		b, _, ok := s.AppendDatagram(p.now, nil)
+		b, m, ok := s.AppendDatagram(p.now, nil)
 		if !ok {
 			break
 		}
 		from := p.serverAddr
 		if toServer {
 			from = p.clientAddr
+			if slices.Contains(p.alsoClient, m.Addr.Local) {
+				from = m.Addr.Local
+			}
 		}
-		p.send(toServer, from, b)
+		p.send(toServer, from, m.Addr.Remote, b)
 	}
 	for {
 		e, ok := s.PollEvent()
@@ -167,6 +173,10 @@ func (p *pair) step(limit Time) bool {
 	return true
 }
 
+func (p *pair) reachable(a netip.AddrPort) bool {
+	return a == p.clientAddr || slices.Contains(p.alsoClient, a)
+}
+
 func (p *pair) deliver() {
 	rest := p.flying[:0:0]
 	for _, f := range p.flying {
@@ -174,10 +184,13 @@ func (p *pair) deliver() {
 			rest = append(rest, f)
 			continue
 		}
-		d := Datagram{Data: f.data, Addr: AddrPair{Remote: f.from}}
 		e := p.client
-		if f.toServer {
+		d := Datagram{Data: f.data, Addr: AddrPair{Local: f.to, Remote: f.from}}
+		switch {
+		case f.toServer:
 			e = p.server
+		case !p.reachable(f.to):
+			continue
 		}
 		if s := e.Dispatch(p.now, d); s != nil {
 			s.HandleDatagram(p.now, d)

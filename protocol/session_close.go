@@ -172,7 +172,9 @@ func (s *Session) ended(err error) {
 	if a, ok := err.(*ApplicationError); ok && a.Code == 0 && a.Remote {
 		readers = io.EOF // the ordinary end: what is left is read, then EOF
 	}
-	s.streams.fail(readers)
+	if s.established != 0 {
+		s.streams.fail(readers)
+	}
 	s.events.push(Event{Kind: EventClosed, Err: err})
 }
 

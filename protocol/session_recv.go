@@ -327,6 +327,9 @@ func (s *Session) handleAck(now Time, typ wire.FrameType, b []byte) (int, error)
 		return n, nil // a path that was given up
 	}
 	err := p.loss.handleAck(now, &f, s.peerAckDelay(), (*sentHandler)(s))
+	if largest, ok := p.loss.largestAcked(); ok {
+		s.keys.keyAcked(p.id, largest)
+	}
 	p.acks.setRTT(p.loss.rtt.smoothed)
 	return n, err
 }

@@ -378,7 +378,7 @@ func (s *Session) appendSizeProbe(now Time, buf []byte, p *path) ([]byte, Meta, 
 	if !ok || !p.validated || p.moving != nil {
 		return buf, Meta{}, false
 	}
-	if ok, _ := p.loss.canSend(now, size, sendBulk); !ok {
+	if ok, _ := p.loss.canSend(now, size, sendSizeProbe); !ok {
 		return buf, Meta{}, false
 	}
 	b := s.begin(buf, p, size)
