@@ -37,6 +37,9 @@ var (
 	ErrRetries = errors.New("handshake: too many retries")
 )
 
+// errTooLong is the error of a configuration that does not fit a message.
+var errTooLong = errors.New("handshake: payload too long")
+
 // Codes that a REJECT carries, registered in chapter 13 of the specification.
 const (
 	RejectVersion       uint16 = 1

@@ -196,3 +196,12 @@ func TestBothEndsFinishWithTheSameSecrets(t *testing.T) {
 		})
 	}
 }
+
+var testSuites = []crypto.Suite{crypto.AES256GCM, crypto.ChaCha20Poly1305}
+
+func addrPort(s string) netip.AddrPort {
+	if s == "" {
+		return netip.AddrPort{}
+	}
+	return netip.MustParseAddrPort(s)
+}

@@ -135,8 +135,11 @@ func appendResponse(b []byte, r *Response, grease byte) ([]byte, error) {
 	b = append(b, r.Params...)
 
 	const step = 32
+	size := MinPayload
+	if n := len(b) - start; n > MinPayload {
+		size = (n + step - 1) / step * step
+	}
 	// spec: HS-22
-	size := max(MinPayload, (len(b)-start+step-1)/step*step)
 	if size > MaxPayload || len(r.Params) > MaxPayload {
 		return nil, errTooLong
 	}

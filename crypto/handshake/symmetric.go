@@ -4,7 +4,6 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 
 	"golang.org/x/crypto/chacha20poly1305"
 )
@@ -122,5 +121,3 @@ func (s *symmetric) putNonce() { binary.LittleEndian.PutUint64(s.nonce[4:], s.n)
 
 // clear forgets all keys.
 func (s *symmetric) clear() { *s = symmetric{} }
-
-var errTooLong = errors.New("handshake: payload too long")
