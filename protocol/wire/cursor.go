@@ -13,7 +13,7 @@ func newCursor(b []byte) cursor { return cursor{b: b, len: len(b)} }
 // consumed returns the number of bytes read, or -1 after a failure.
 func (c *cursor) consumed() int {
 	if c.bad {
-		return -1
+		return -1 // spec: WIRE-15
 	}
 	return c.len - len(c.b)
 }

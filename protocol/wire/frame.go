@@ -133,6 +133,6 @@ func parseLateFrame(t FrameType, b []byte) (Frame, int) {
 	case FrameClose, FrameCloseApp:
 		return boxed(ParseClose(t, b))
 	default:
-		return nil, -1
+		return nil, -1 // spec: REG-1
 	}
 }

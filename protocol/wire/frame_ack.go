@@ -65,8 +65,8 @@ func ParseAck(t FrameType, b []byte) (Ack, int) {
 		Largest:     c.varint(),
 		DelayMicros: c.varint(),
 	}
-	a.Count = int(c.varintMax(MaxAckRanges - 1)) // spec: WIRE-19
-	a.FirstRange = c.varintMax(a.Largest)        // spec: WIRE-20
+	a.Count = int(c.varintMax(MaxAckRanges - 1)) // spec: WIRE-17
+	a.FirstRange = c.varintMax(a.Largest)        // spec: WIRE-18
 	a.ranges = c.ackRanges(a.Count, a.Largest-a.FirstRange)
 	flags := t - FrameAck
 	if flags&ackFlagECN != 0 {
@@ -75,7 +75,7 @@ func ParseAck(t FrameType, b []byte) (Ack, int) {
 	}
 	if flags&ackFlagStamp != 0 {
 		a.HasStamp = true
-		a.Stamp = c.varintMax(MaxStamp) // spec: WIRE-21
+		a.Stamp = c.varintMax(MaxStamp) // spec: WIRE-19
 	}
 	if c.bad {
 		return Ack{}, -1
@@ -223,7 +223,7 @@ func AppendAckWithin(b []byte, size int, path, delayMicros uint64, ranges []Rang
 // ackRangesWithin returns the index of the first range such that it and its successors, without the
 // last, take at most size bytes, MaxAckRanges in all at most.
 func ackRangesWithin(ranges []Range, size int) int {
-	lowest := max(0, len(ranges)-MaxAckRanges)
+	lowest := max(0, len(ranges)-MaxAckRanges) // spec: WIRE-20
 	for i := len(ranges) - 2; i >= lowest; i-- {
 		size -= SizeVarint(ranges[i+1].Start-ranges[i].End-1) + SizeVarint(ranges[i].Size()-1)
 		if size < 0 {

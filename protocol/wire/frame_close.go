@@ -21,7 +21,7 @@ func ParseClose(t FrameType, b []byte) (Close, int) {
 	if !f.App {
 		f.Frame = FrameType(c.varint())
 	}
-	f.Reason = c.counted(MaxReason) // spec: WIRE-48
+	f.Reason = c.counted(MaxReason) // spec: WIRE-29
 	return f, c.consumed()
 }
 

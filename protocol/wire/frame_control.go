@@ -80,7 +80,7 @@ type Ticket struct{ Data []byte } // a view, 1 to MaxTicketLen bytes
 func ParseTicket(b []byte) (Ticket, int) {
 	c := newCursor(b)
 	f := Ticket{Data: c.counted(MaxTicketLen)}
-	c.require(len(f.Data) > 0) // spec: WIRE-26
+	c.require(len(f.Data) > 0) // spec: WIRE-24
 	return f, c.consumed()
 }
 
@@ -97,7 +97,7 @@ type KeyPace struct {
 // ParseKeyPace parses a KEY_PACE frame.
 func ParseKeyPace(b []byte) (KeyPace, int) {
 	c := newCursor(b)
-	f := KeyPace{MinMillis: c.varintMax(MaxKeyPaceMillis)} // spec: WIRE-27
+	f := KeyPace{MinMillis: c.varintMax(MaxKeyPaceMillis)} // spec: WIRE-25
 	return f, c.consumed()
 }
 

@@ -61,11 +61,11 @@ type Channel struct {
 // ParseChannel parses a CHANNEL frame.
 func ParseChannel(b []byte) (Channel, int) {
 	c := newCursor(b)
-	f := Channel{Channel: c.varintMax(MaxChannel)} // spec: WIRE-31
+	f := Channel{Channel: c.varintMax(MaxChannel)} // spec: WIRE-30
 	f.Mode = Mode(c.byte())
-	c.require(f.Mode <= lastMode) // spec: WIRE-32
+	c.require(f.Mode <= lastMode) // spec: WIRE-31
 	f.Priority = c.byte()
-	f.DeadlineMillis = c.varintMax(MaxDeadlineMillis) // spec: WIRE-33
+	f.DeadlineMillis = c.varintMax(MaxDeadlineMillis) // spec: WIRE-32
 	f.PlayoutMillis = c.varintMax(MaxDeadlineMillis)
 	return f, c.consumed()
 }
@@ -107,7 +107,7 @@ func ParseMessage(t FrameType, b []byte) (Message, int) {
 	}
 	if f.Fragment {
 		f.Offset = c.varint()
-		f.Total = c.varintMax(MaxMessageSize) // spec: WIRE-34
+		f.Total = c.varintMax(MaxMessageSize) // spec: WIRE-33
 	}
 	if f.ToEnd {
 		f.Data = c.rest()
@@ -121,7 +121,7 @@ func ParseMessage(t FrameType, b []byte) (Message, int) {
 // fragmentFits reports whether a part lies inside its message and brings something.
 func (f *Message) fragmentFits() bool {
 	n := uint64(len(f.Data))
-	return n > 0 && f.Offset <= f.Total && n <= f.Total-f.Offset // spec: WIRE-35
+	return n > 0 && f.Offset <= f.Total && n <= f.Total-f.Offset // spec: WIRE-34
 }
 
 // Type returns the frame type, flags included.

@@ -11,9 +11,9 @@ type NewSessionID struct {
 // ParseNewSessionID parses a NEW_SESSION_ID frame.
 func ParseNewSessionID(b []byte) (NewSessionID, int) {
 	c := newCursor(b)
-	f := NewSessionID{Path: c.varintMax(MaxPathID), Sequence: c.varint()} // spec: WIRE-23
+	f := NewSessionID{Path: c.varintMax(MaxPathID), Sequence: c.varint()} // spec: WIRE-21
 	n := int(c.byte())
-	c.require(n != 0 && ValidIDLen(n)) // spec: WIRE-24
+	c.require(n != 0 && ValidIDLen(n)) // spec: WIRE-23
 	if id := c.bytes(n); !c.bad {
 		f.ID = MakeID(id)
 	}
@@ -82,5 +82,5 @@ func (f PathResponse) Append(b []byte) []byte {
 func consumePathData(b []byte) (data [PathDataLen]byte, n int) {
 	c := newCursor(b)
 	copy(data[:], c.bytes(PathDataLen))
-	return data, c.consumed() // spec: WIRE-25
+	return data, c.consumed()
 }

@@ -41,8 +41,8 @@ func ParseRepair(b []byte) (Repair, int) {
 	c := newCursor(b)
 	f := Repair{First: c.uint16(), Count: c.byte(), Seed: c.byte()}
 	f.Data = c.counted(MaxDatagramSize)
-	c.require(f.Count >= 1 && f.Count <= MaxRepairWindow) // spec: WIRE-36
-	c.require(len(f.Data) > 0)                            // spec: WIRE-37
+	c.require(f.Count >= 1 && f.Count <= MaxRepairWindow) // spec: WIRE-35
+	c.require(len(f.Data) > 0)                            // spec: WIRE-36
 	return f, c.consumed()
 }
 
@@ -69,7 +69,7 @@ type RepairReport struct {
 func ParseRepairReport(b []byte) (RepairReport, int) {
 	c := newCursor(b)
 	f := RepairReport{Path: c.varintMax(MaxPathID), Recovered: c.varint()}
-	f.Count = int(c.varintMax(MaxRepairRanges)) // spec: WIRE-38
+	f.Count = int(c.varintMax(MaxRepairRanges)) // spec: WIRE-37
 	if f.Count > 0 {
 		f.largest = c.varint()
 		f.first = c.varintMax(f.largest)

@@ -44,7 +44,7 @@ func ParseStream(t FrameType, b []byte) (StreamFrame, int) {
 		length = v
 		n += m
 	}
-	if f.Offset+length > MaxVarint { // spec: WIRE-28
+	if f.Offset+length > MaxVarint { // spec: WIRE-26
 		return StreamFrame{}, -1
 	}
 	end := n + int(length)
@@ -131,7 +131,7 @@ type ResetStream struct {
 func ParseResetStream(b []byte) (ResetStream, int) {
 	c := newCursor(b)
 	f := ResetStream{ID: c.varint(), Code: c.varint(), FinalSize: c.varint()}
-	f.Delivered = c.varintMax(f.FinalSize) // spec: WIRE-29
+	f.Delivered = c.varintMax(f.FinalSize) // spec: WIRE-27
 	return f, c.consumed()
 }
 
@@ -194,7 +194,7 @@ type MaxStreams struct {
 // ParseMaxStreams parses a MAX_STREAMS_BIDI or MAX_STREAMS_UNI frame of type t.
 func ParseMaxStreams(t FrameType, b []byte) (MaxStreams, int) {
 	c := newCursor(b)
-	f := MaxStreams{Max: c.varintMax(MaxStreamCount), Uni: t == FrameMaxStreamsUni} // spec: WIRE-30
+	f := MaxStreams{Max: c.varintMax(MaxStreamCount), Uni: t == FrameMaxStreamsUni} // spec: WIRE-28
 	return f, c.consumed()
 }
 

@@ -98,7 +98,7 @@ type Long struct {
 // ParseLong parses the long header at the start of a datagram. It does not judge the version.
 func ParseLong(b []byte) (Long, error) {
 	if len(b) == 0 || !IsLong(b[0]) {
-		return Long{}, ErrNotGodwit // spec: WIRE-2
+		return Long{}, ErrNotGodwit // spec: WIRE-3
 	}
 	if len(b) < 5 {
 		return Long{}, ErrTruncated
@@ -137,7 +137,7 @@ func consumeIDs(b []byte, l *Long, withSource bool) (n int, err error) {
 
 func consumeID(b []byte) (ID, int, error) {
 	if len(b) == 0 {
-		return ID{}, 0, ErrTruncated // spec: WIRE-4
+		return ID{}, 0, ErrTruncated // spec: WIRE-5
 	}
 	n := int(b[0])
 	if !ValidIDLen(n) {
@@ -165,13 +165,13 @@ func kindOfSubtype(subtype byte) Kind {
 // check applies the rules between fields.
 func (l *Long) check() error {
 	if l.Kind == KindUnknown {
-		return ErrSubtype // spec: WIRE-5
+		return ErrSubtype // spec: WIRE-6
 	}
 	if (l.Version == 0) != (l.Kind == KindVersionNegotiation) {
-		return ErrHeaderVersion // spec: WIRE-6
+		return ErrHeaderVersion // spec: WIRE-7
 	}
 	if l.serverID().Len() != ServerIDLen {
-		return ErrIDLength // spec: WIRE-7
+		return ErrIDLength // spec: WIRE-8
 	}
 	return nil
 }
@@ -248,7 +248,7 @@ func ParseShort(b []byte, idLen int) (Short, error) {
 		return Short{}, ErrNotGodwit
 	}
 	if len(b) < 1+idLen+MinAfterShortID {
-		return Short{}, ErrTruncated // spec: WIRE-12
+		return Short{}, ErrTruncated // spec: WIRE-10
 	}
 	return Short{DCID: MakeID(b[1 : 1+idLen]), PNOffset: 1 + idLen}, nil
 }
@@ -279,7 +279,7 @@ func AppendReset(b, random []byte, token ResetToken) []byte {
 // a datagram that cannot be a stateless reset.
 func TrailingToken(b []byte) (ResetToken, bool) {
 	if len(b) < MinReset || !IsShort(b[0]) {
-		return ResetToken{}, false // spec: WIRE-16
+		return ResetToken{}, false // spec: WIRE-14
 	}
 	return ResetToken(b[len(b)-ResetTokenLen:]), true
 }
@@ -293,7 +293,7 @@ func ShortBits(first byte) (phase bool, pnLen int) {
 // one, because an empty packet is a protocol violation, and as many as the header sample needs.
 // Shorter payloads are filled up with PADDING.
 func MinPayload(pnLen int) int {
-	return max(1, MaxPacketNumberLen-pnLen) // spec: WIRE-13
+	return max(1, MaxPacketNumberLen-pnLen) // spec: WIRE-11
 }
 
 // VersionList is the body of a version negotiation packet: 1 to 29 versions of 4 bytes. It is a view.
@@ -302,7 +302,7 @@ type VersionList []byte
 // ParseVersions checks the body of a version negotiation packet.
 func ParseVersions(body []byte) (VersionList, error) {
 	if len(body) == 0 || len(body)%4 != 0 || len(body) > 4*MaxVersions {
-		return nil, ErrVersionList // spec: WIRE-8
+		return nil, ErrVersionList // spec: WIRE-9
 	}
 	return VersionList(body), nil
 }

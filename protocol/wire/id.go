@@ -28,7 +28,7 @@ type ID struct {
 
 // ValidIDLen reports whether a session ID may have n bytes.
 func ValidIDLen(n int) bool {
-	return n == 0 || n == 4 || n == 8 // spec: WIRE-3
+	return n == 0 || n == 4 || n == 8 // spec: WIRE-4
 }
 
 // MakeID returns the ID made of the bytes of b. A length other than 0, 4 or 8 is a bug of the caller

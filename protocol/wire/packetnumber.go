@@ -15,7 +15,7 @@ const (
 // acknowledgement so far (acked false) the span counts from before number 0. A span above 2^31 cannot
 // be encoded; the congestion window ends long before.
 func PacketNumberLen(pn, largestAcked uint64, acked bool) int {
-	span := pn - largestAcked // spec: WIRE-14
+	span := pn - largestAcked // spec: WIRE-12
 	if !acked {
 		span = pn + 1
 	}
@@ -54,7 +54,7 @@ func DecodePacketNumber(expected uint64, truncated uint32, n int) uint64 {
 	window := uint64(1) << (8 * n)
 	half := window / 2
 	candidate := expected&^(window-1) | uint64(truncated)&(window-1)
-	switch { // spec: WIRE-15
+	switch { // spec: WIRE-13
 	case candidate+half <= expected && candidate+window <= MaxPacketNumber:
 		return candidate + window
 	case (candidate > expected+half || candidate > MaxPacketNumber) && candidate >= window:

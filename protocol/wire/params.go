@@ -54,7 +54,7 @@ type Parameters struct {
 func DefaultParameters() Parameters {
 	var p Parameters
 	for id := ParamID(1); id <= lastParam; id++ {
-		*p.field(id) = paramTable[id].def
+		*p.field(id) = paramTable[id].def // spec: REG-7
 	}
 	return p
 }
@@ -177,20 +177,20 @@ func ParseParameters(b []byte) (Parameters, error) {
 		id := ParamID(c.varint())
 		value := c.counted(MaxVarint)
 		if c.bad {
-			return Parameters{}, errParamsTruncated // spec: WIRE-50
+			return Parameters{}, errParamsTruncated // spec: WIRE-38
 		}
 		b = c.b
 		field := p.field(id)
 		if field == nil {
-			continue // spec: WIRE-51
+			continue // spec: WIRE-39
 		}
 		if seen[id] {
-			return Parameters{}, errParamDuplicate[id] // spec: WIRE-52
+			return Parameters{}, errParamDuplicate[id] // spec: WIRE-40
 		}
 		seen[id] = true
 		v, n := ConsumeVarint(value)
 		if n != len(value) {
-			return Parameters{}, errParamEncoding[id] // spec: WIRE-53
+			return Parameters{}, errParamEncoding[id] // spec: WIRE-41
 		}
 		*field = v
 	}
@@ -204,7 +204,7 @@ func ParseParameters(b []byte) (Parameters, error) {
 func (p *Parameters) check() error {
 	for id := ParamID(1); id <= lastParam; id++ {
 		if v := *p.field(id); v < paramTable[id].min || v > paramTable[id].max {
-			return errParamRange[id] // spec: REG-8
+			return errParamRange[id] // spec: REG-6
 		}
 	}
 	return nil
@@ -230,7 +230,7 @@ func (p *Parameters) Append(b []byte) []byte {
 // the random number r. Its number has the form 31×n + 27.
 func AppendGreaseParameter(b []byte, r uint64) []byte {
 	const numbers = (maxVarint4 - greaseOffset) / greaseStep
-	b = AppendVarint(b, r%numbers*greaseStep+greaseOffset)
+	b = AppendVarint(b, r%numbers*greaseStep+greaseOffset) // spec: REG-8
 	n := int(r>>32) & maxGreaseLen
 	b = append(b, byte(n))
 	for i := range n {

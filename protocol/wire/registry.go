@@ -11,7 +11,7 @@ const (
 // IsGreaseVersion reports whether v has the form 0x?a?a?a?a. No endpoint implements such a version;
 // endpoints put one into each version list so that nobody comes to rely on lists being short.
 func IsGreaseVersion(v uint32) bool {
-	return v&greaseVersionMask == greaseVersionValue // spec: REG-2
+	return v&greaseVersionMask == greaseVersionValue // spec: REG-3
 }
 
 // GreaseVersion returns a version of the form 0x?a?a?a?a made from the random number r.
@@ -84,7 +84,7 @@ func ConsumeFrameType(b []byte) (FrameType, int) {
 // IsGrease reports whether t is one of the types that carry nothing and are skipped: 31×n + 27, from
 // 0x2000 on.
 func IsGrease(t FrameType) bool {
-	return t >= firstGreaseType && t%greaseStep == greaseOffset // spec: REG-4
+	return t >= firstGreaseType && t%greaseStep == greaseOffset // spec: REG-2
 }
 
 // SkipGrease returns the size of what follows the type of a grease frame, a length and that many
@@ -92,7 +92,7 @@ func IsGrease(t FrameType) bool {
 func SkipGrease(b []byte) int {
 	c := newCursor(b)
 	c.counted(MaxVarint)
-	return c.consumed() // spec: WIRE-49
+	return c.consumed() // spec: WIRE-16
 }
 
 // maxGreaseLen is the most content AppendGreaseFrame writes, in bytes: enough to notice a receiver
@@ -137,13 +137,13 @@ func (t FrameType) Known() bool { return t.name() != "" }
 // AckEliciting reports whether a packet with a frame of this type has to be acknowledged: all types
 // but PADDING, ACK and the two CLOSE.
 func (t FrameType) AckEliciting() bool {
-	return t != FramePadding && !t.IsAck() && t != FrameClose && t != FrameCloseApp // spec: REG-5
+	return t != FramePadding && !t.IsAck() && t != FrameClose && t != FrameCloseApp // spec: REG-4
 }
 
 // ServerOnly reports whether only a server may send frames of this type.
 func (t FrameType) ServerOnly() bool {
 	switch t {
-	case FrameAddressToken, FrameTicket, FrameDone: // spec: REG-6
+	case FrameAddressToken, FrameTicket, FrameDone: // spec: REG-5
 		return true
 	}
 	return false

@@ -16,7 +16,7 @@ const (
 // AppendVarint appends v in its shortest encoding: 1, 2, 4 or 8 bytes.
 // A v above [MaxVarint] is a bug of the caller and panics.
 func AppendVarint(b []byte, v uint64) []byte {
-	switch {
+	switch { // spec: WIRE-2
 	case v <= maxVarint1:
 		return append(b, byte(v))
 	case v <= maxVarint2:
