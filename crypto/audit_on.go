@@ -15,6 +15,9 @@ import (
 // maxAudited bounds the memory of the audit to some 400 MB.
 const maxAudited = 4 << 20
 
+// auditing is turned off by the tests of this package, which reuse keys and numbers on purpose.
+var auditing = true
+
 type auditID struct{ key [16]byte }
 
 type auditEntry struct {
@@ -34,12 +37,15 @@ func newAuditID(key []byte) (id auditID) {
 }
 
 func (id auditID) sealed(nonce *[nonceSize]byte, plain []byte) {
+	if !auditing {
+		return
+	}
 	sum := sha256.Sum256(plain)
 	entry, content := auditEntry{id.key, *nonce}, [16]byte(sum[:16])
 	audited.Lock()
 	defer audited.Unlock()
 	before, known := audited.content[entry]
-	if known && before != content {
+	if known && before != content { // not secret: a hash of test traffic
 		panic("BUG: crypto: a nonce was used twice under one key")
 	}
 	if !known && len(audited.content) < maxAudited {

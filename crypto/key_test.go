@@ -168,7 +168,7 @@ func TestKeysAreReadFromSettings(t *testing.T) {
 		None PublicKey
 		PSK  PresharedKey
 	}
-	text := fmt.Sprintf(`{"Key":%q,"Peer":%q,"None":"","gwpsk1qyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqszqgpqyqsxmemwt":%q}`, private.Text(), private.Public(), psk.Text())
+	text := fmt.Sprintf(`{"Key":%q,"Peer":%q,"None":"","PSK":%q}`, private.Text(), private.Public(), psk.Text())
 	require.NoError(t, json.Unmarshal([]byte(text), &settings))
 	require.True(t, private.Equal(settings.Key))
 	require.True(t, psk.Equal(settings.PSK))

@@ -2,6 +2,7 @@ package crypto
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"math/rand/v2"
 	"testing"
 
@@ -9,45 +10,75 @@ import (
 	"golang.org/x/crypto/chacha20"
 )
 
-func xcryptoMask(key *[32]byte, sample *[16]byte) (mask [5]byte) {
-	c, err := chacha20.NewUnauthenticatedCipher(key[:], sample[4:])
-	if err != nil {
-		panic(err)
-	}
-	c.SetCounter(binary.LittleEndian.Uint32(sample[:4]))
-	c.XORKeyStream(mask[:], mask[:])
-	return mask
+// RFC 8439 §2.3.2: the block function's vector, of which a mask is the first five bytes.
+//
+// spec: PROT-9
+func TestChaChaMaskIsTheStartOfTheBlock(t *testing.T) {
+	key := newRawHeaderKey(ChaCha20Poly1305, unhex(t, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
+	mask := key.Mask(unhex(t, "01000000 000000090000004a00000000"))
+	require.Equal(t, "10f1e7e4d1", hex.EncodeToString(mask[:]))
 }
 
-func TestOurMaskIsTheOne(t *testing.T) {
-	r := rand.NewChaCha8([32]byte{1})
-	for range 1000 {
+// spec: PROT-9
+func TestChaChaMaskAgreesWithAnotherImplementation(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{1})
+	for range 2000 {
 		var key [32]byte
-		var sample [16]byte
-		r.Read(key[:])
-		r.Read(sample[:])
-		var words [8]uint32
-		for i := range words {
-			words[i] = binary.LittleEndian.Uint32(key[4*i:])
+		var sample [sampleSize]byte
+		random.Read(key[:])
+		random.Read(sample[:])
+		cipher, err := chacha20.NewUnauthenticatedCipher(key[:], sample[4:])
+		require.NoError(t, err)
+		cipher.SetCounter(binary.LittleEndian.Uint32(sample[:]))
+		var want [5]byte
+		cipher.XORKeyStream(want[:], want[:])
+		require.Equal(t, want, newRawHeaderKey(ChaCha20Poly1305, key[:]).Mask(sample[:]))
+	}
+}
+
+// FIPS 197 appendix C.3.
+//
+// spec: PROT-9
+func TestAESMaskIsTheStartOfTheBlock(t *testing.T) {
+	key := newRawHeaderKey(AES256GCM, unhex(t, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
+	mask := key.Mask(unhex(t, "00112233445566778899aabbccddeeff"))
+	require.Equal(t, "8ea2b7ca51", hex.EncodeToString(mask[:]))
+}
+
+// spec: PROT-10
+func TestOnlyPhaseLengthAndNumberAreMasked(t *testing.T) {
+	for _, suite := range bothSuites {
+		for pnLen := 1; pnLen <= 4; pnLen++ {
+			p := newPair(t, suite)
+			seen := make(map[byte]bool)
+			for pn := uint64(0); pn < 200; pn++ {
+				clearText := append(header(false, pnLen, pn), "some frames"...)
+				packet := p.send.SealPacket(append(make([]byte, 0, 100), clearText...), testPNOff, pnLen, 0, pn)
+				require.Equal(t, clearText[1:testPNOff], packet[1:testPNOff], "the ID stays in the clear")
+				require.Equal(t, byte(0b1000), packet[0]&^maskedBits)
+				seen[packet[0]] = true
+
+				gotLen, truncated, phase, err := p.recv.Unmask(packet, testPNOff)
+				require.NoError(t, err)
+				require.Equal(t, pnLen, gotLen)
+				require.Equal(t, uint32(pn), truncated&0xff)
+				require.False(t, phase)
+				require.Equal(t, clearText[:testPNOff+pnLen], packet[:testPNOff+pnLen])
+			}
+			require.Len(t, seen, 8, "all values of the masked bits are seen")
 		}
-		require.Equal(t, xcryptoMask(&key, &sample), chachaMask(&words, &sample))
 	}
 }
-func BenchmarkMaskX(b *testing.B) {
-	var key [32]byte
-	var sample [16]byte
-	b.ReportAllocs()
-	for b.Loop() {
-		m := xcryptoMask(&key, &sample)
-		sample[3] = m[3]
+
+// spec: PROT-10
+func TestUnmaskRefusesWhatHoldsNoSample(t *testing.T) {
+	p := newPair(t, AES256GCM)
+	for n := range testPNOff + MinAfterPacketNumber {
+		b := make([]byte, n)
+		_, _, _, err := p.recv.Unmask(b, testPNOff)
+		require.ErrorIs(t, err, ErrPacketTooShort, "%d bytes", n)
+		require.Equal(t, make([]byte, n), b, "the datagram is untouched")
 	}
-}
-func BenchmarkMaskOwn(b *testing.B) {
-	var key [8]uint32
-	var sample [16]byte
-	b.ReportAllocs()
-	for b.Loop() {
-		m := chachaMask(&key, &sample)
-		sample[3] = m[3]
-	}
+	_, _, _, err := p.recv.Unmask(make([]byte, testPNOff+MinAfterPacketNumber), testPNOff)
+	require.NoError(t, err)
 }
