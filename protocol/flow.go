@@ -73,9 +73,9 @@ func (w *recvWindow) widen(size uint64) { w.size = max(w.size, size) }
 // newest limit counts.
 func (w *recvWindow) lost(limit uint64) bool { return limit == w.limit && w.update.lost() }
 
-// acked notes that a packet with a limit arrived. A newer one that waits already stays queued.
+// acked notes that a packet with a limit arrived. A newer one that is due already stays queued.
 func (w *recvWindow) acked(limit uint64) {
-	if limit == w.limit && w.update == sentFlying {
+	if limit == w.limit && !w.due() {
 		w.update.acked()
 	}
 }

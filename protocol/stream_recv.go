@@ -22,6 +22,9 @@ type recvStream struct {
 	// canceled: the application wants no more. Everything that comes counts as consumed.
 	canceled bool
 	told     bool // EventStreamReadable was given, and the application did not yet read all
+	// seen: the application has read from the stream. Before that even an empty stream is not
+	// forgotten, else a peer could open and end any number of them that nobody accepts.
+	seen bool
 
 	end      uint64 // of a reset stream: what is still delivered
 	stopCode uint64
@@ -44,12 +47,14 @@ func (s *Stream) Read(p []byte) (int, error) {
 	if !s.canRecv() || r.canceled {
 		return 0, ErrReadCanceled
 	}
+	r.seen = true
 	n := min(uint64(len(p)), r.ready-r.pipe.start) // spec: STR-11
 	if n == 0 && r.ready > r.pipe.start {
 		return 0, nil // no room in p
 	}
 	if n == 0 {
 		r.told = false
+		s.settle()
 		return 0, s.readEnd()
 	}
 	r.pipe.read(p[:n])
@@ -133,6 +138,8 @@ func (r *recvStream) over() bool {
 		return false
 	case r.canceled:
 		return true
+	case !r.seen:
+		return false
 	case r.reset:
 		return r.pipe.start == r.end
 	}

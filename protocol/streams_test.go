@@ -104,8 +104,8 @@ func (e *streamsEnd) handle(f wire.Frame) error {
 	return nil
 }
 
-// parseFrames returns the frames of a packet, padding apart.
-func parseFrames(tb testing.TB, b []byte) (frames []wire.Frame) {
+// framesOf returns the frames of a packet, padding apart.
+func framesOf(tb testing.TB, b []byte) (frames []wire.Frame) {
 	for len(b) > 0 {
 		f, n := wire.ParseFrame(b)
 		require.Positive(tb, n, "a packet of ours does not parse")
@@ -119,7 +119,7 @@ func parseFrames(tb testing.TB, b []byte) (frames []wire.Frame) {
 
 // receive gives a packet to the end.
 func (e *streamsEnd) receive(p sentFrames) {
-	for _, f := range parseFrames(e.tb, p.data) {
+	for _, f := range framesOf(e.tb, p.data) {
 		require.NoError(e.tb, e.handle(f), "frame %v", f)
 	}
 }
@@ -142,8 +142,8 @@ func (e *streamsEnd) lose(p sentFrames) {
 	}
 }
 
-// exchange carries packets both ways until nobody has anything to say.
-func exchange(a, b *streamsEnd) {
+// exchangeStreams carries packets both ways until nobody has anything to say.
+func exchangeStreams(a, b *streamsEnd) {
 	for quiet := false; !quiet; {
 		quiet = true
 		for _, way := range [][2]*streamsEnd{{a, b}, {b, a}} {
@@ -159,7 +159,7 @@ func exchange(a, b *streamsEnd) {
 func (e *streamsEnd) wantFrames(what string, want ...wire.Frame) sentFrames {
 	e.tb.Helper()
 	p := e.packet(testPacket)
-	got := parseFrames(e.tb, p.data)
+	got := framesOf(e.tb, p.data)
 	require.Equal(e.tb, len(want), len(got), "%s: got %v", what, got)
 	for i := range want {
 		require.Equal(e.tb, fmt.Sprint(want[i]), fmt.Sprint(got[i]), what)
@@ -195,15 +195,15 @@ func (e *streamsEnd) openStream(uni bool) *Stream {
 	return s
 }
 
-func mustWrite(tb testing.TB, s *Stream, data []byte) {
+func writeStream(tb testing.TB, s *Stream, data []byte) {
 	tb.Helper()
 	n, err := s.Write(data)
 	require.NoError(tb, err)
 	require.Equal(tb, len(data), n, "the send buffer takes it all")
 }
 
-// readAll reads what is there and returns how it ended: nil (more may come), io.EOF or an error.
-func readAll(s *Stream) ([]byte, error) {
+// readStream reads what is there and returns how it ended: nil (more may come), io.EOF or an error.
+func readStream(s *Stream) ([]byte, error) {
 	var out []byte
 	buf := make([]byte, 700)
 	for {
@@ -215,14 +215,14 @@ func readAll(s *Stream) ([]byte, error) {
 	}
 }
 
-func wantRead(tb testing.TB, s *Stream, want string, end error, what string) {
+func wantStreamRead(tb testing.TB, s *Stream, want string, end error, what string) {
 	tb.Helper()
-	got, err := readAll(s)
+	got, err := readStream(s)
 	require.Equal(tb, want, string(got), what)
 	require.Equal(tb, end, err, what)
 }
 
-func wantCode(tb testing.TB, code wire.ErrorCode, err error, what string) {
+func wantTransportCode(tb testing.TB, code wire.ErrorCode, err error, what string) {
 	tb.Helper()
 	var te *TransportError
 	require.ErrorAs(tb, err, &te, what)
@@ -239,11 +239,11 @@ func pattern(off, n int) []byte {
 	return b
 }
 
-func data(id uint64, off uint64, s string) wire.StreamFrame {
+func dataFrame(id uint64, off uint64, s string) wire.StreamFrame {
 	return wire.StreamFrame{ID: id, Offset: off, Data: []byte(s)}
 }
 
-func fin(id uint64, off uint64, s string) wire.StreamFrame {
+func finFrame(id uint64, off uint64, s string) wire.StreamFrame {
 	return wire.StreamFrame{ID: id, Offset: off, Data: []byte(s), Fin: true}
 }
 
@@ -269,9 +269,9 @@ func TestStream0IsThereFromTheStartAtBothEnds(t *testing.T) { // spec: STR-2
 	require.True(t, client.stream0().Local())
 	require.False(t, server.stream0().Local())
 
-	mustWrite(t, server.stream0(), []byte("first word"))
-	exchange(client, server)
-	wantRead(t, client.stream0(), "first word", nil, "the server may speak first on stream 0")
+	writeStream(t, server.stream0(), []byte("first word"))
+	exchangeStreams(client, server)
+	wantStreamRead(t, client.stream0(), "first word", nil, "the server may speak first on stream 0")
 	server.wantNoEvent("stream 0 is not announced as opened")
 	client.wantEvent(EventStreamReadable, "its data is")
 }
@@ -302,29 +302,29 @@ func TestStreamLimitThatIsNotHigherSaysNothing(t *testing.T) { // spec: STR-27
 	for range testMaxStreams {
 		client.openStream(false)
 	}
-	mustWrite(t, client.stream0(), make([]byte, 500))
+	writeStream(t, client.stream0(), make([]byte, 500))
 	p := client.packet(testPacket)
 	require.Greater(t, len(p.data), 500, "old limits that come late take nothing away")
 }
 
 func TestStreamLimitBeyondAllIDsIsRefused(t *testing.T) {
 	client, _ := newStreamsEnds(t, testLimits())
-	wantCode(t, wire.FrameEncoding, client.handleMaxStreams(true, wire.MaxStreamCount+1), "2^60 + 1 streams")
+	wantTransportCode(t, wire.FrameEncoding, client.handleMaxStreams(true, wire.MaxStreamCount+1), "2^60 + 1 streams")
 }
 
 func TestStreamBeyondTheLimitClosesTheSession(t *testing.T) { // spec: STR-4
 	_, server := newStreamsEnds(t, testLimits())
 	last := wire.StreamID(testMaxStreams, false, false) // stream 0 does not count
-	require.NoError(t, server.handle(data(last, 0, "x")))
-	wantCode(t, wire.StreamLimit, server.handle(data(last+4, 0, "x")), "one too many")
+	require.NoError(t, server.handle(dataFrame(last, 0, "x")))
+	wantTransportCode(t, wire.StreamLimit, server.handle(dataFrame(last+4, 0, "x")), "one too many")
 	lastUni := wire.StreamID(testMaxStreams-1, false, true)
-	require.NoError(t, server.handle(data(lastUni, 0, "x")))
-	wantCode(t, wire.StreamLimit, server.handle(data(lastUni+4, 0, "x")), "one too many of the other kind")
+	require.NoError(t, server.handle(dataFrame(lastUni, 0, "x")))
+	wantTransportCode(t, wire.StreamLimit, server.handle(dataFrame(lastUni+4, 0, "x")), "one too many of the other kind")
 }
 
 func TestStreamOpensAllBeforeIt(t *testing.T) { // spec: STR-7
 	_, server := newStreamsEnds(t, testLimits())
-	require.NoError(t, server.handle(data(12, 0, "x")))
+	require.NoError(t, server.handle(dataFrame(12, 0, "x")))
 	for _, id := range []uint64{4, 8, 12} {
 		require.Equal(t, id, server.wantEvent(EventStreamOpened, "streams open in order").ID())
 	}
@@ -335,16 +335,16 @@ func TestFramesForDirectionsThatDoNotExistCloseTheSession(t *testing.T) { // spe
 	client, server := newStreamsEnds(t, testLimits())
 	own, peers := client.openStream(true).ID(), server.openStream(true).ID()
 	for _, f := range []wire.Frame{
-		data(own, 0, "x"), wire.ResetStream{ID: own}, wire.StreamDataBlocked{ID: own},
+		dataFrame(own, 0, "x"), wire.ResetStream{ID: own}, wire.StreamDataBlocked{ID: own},
 		wire.StopSending{ID: peers}, wire.MaxStreamData{ID: peers, Max: 1},
 	} {
-		wantCode(t, wire.StreamState, client.handle(f), fmt.Sprint("one-way stream: ", f))
+		wantTransportCode(t, wire.StreamState, client.handle(f), fmt.Sprint("one-way stream: ", f))
 	}
 	for _, f := range []wire.Frame{
-		data(4, 0, "x"), wire.ResetStream{ID: 4}, wire.StreamDataBlocked{ID: 4}, wire.StopSending{ID: 4},
+		dataFrame(4, 0, "x"), wire.ResetStream{ID: 4}, wire.StreamDataBlocked{ID: 4}, wire.StopSending{ID: 4},
 		wire.MaxStreamData{ID: 4, Max: 1}, wire.StopSending{ID: own + 4}, wire.MaxStreamData{ID: own + 4},
 	} {
-		wantCode(t, wire.StreamState, client.handle(f), fmt.Sprint("never opened by this end: ", f))
+		wantTransportCode(t, wire.StreamState, client.handle(f), fmt.Sprint("never opened by this end: ", f))
 	}
 }
 
@@ -352,24 +352,24 @@ func TestStreamThatEndedBothWaysIsForgotten(t *testing.T) { // spec: STR-6 // sp
 	client, server := newStreamsEnds(t, testLimits())
 	for range 10 * testMaxStreams {
 		s := client.openStream(false)
-		mustWrite(t, s, []byte("question"))
+		writeStream(t, s, []byte("question"))
 		s.CloseWrite()
-		exchange(client, server)
+		exchangeStreams(client, server)
 		peer := server.wantEvent(EventStreamOpened, "the peer sees it")
 		server.wantEvent(EventStreamReadable, "and its data")
-		wantRead(t, peer, "question", io.EOF, "all of it")
-		mustWrite(t, peer, []byte("answer"))
+		wantStreamRead(t, peer, "question", io.EOF, "all of it")
+		writeStream(t, peer, []byte("answer"))
 		peer.CloseWrite()
-		exchange(client, server)
+		exchangeStreams(client, server)
 		require.Len(t, client.table, 1, "what is not read yet is known")
-		wantRead(t, s, "answer", io.EOF, "all of it")
+		wantStreamRead(t, s, "answer", io.EOF, "all of it")
 		require.Empty(t, client.table)
 		require.Empty(t, server.table)
 		require.True(t, client.drained())
 
 		id := s.ID()
 		for _, f := range []wire.Frame{
-			data(id, 0, "again"), fin(id, 9, "other size"), wire.ResetStream{ID: id, FinalSize: 99}, wire.StopSending{ID: id},
+			dataFrame(id, 0, "again"), finFrame(id, 9, "other size"), wire.ResetStream{ID: id, FinalSize: 99}, wire.StopSending{ID: id},
 			wire.MaxStreamData{ID: id, Max: 1e6}, wire.StreamDataBlocked{ID: id},
 		} {
 			require.NoError(t, client.handle(f), "frames that come late are ignored")
@@ -377,7 +377,7 @@ func TestStreamThatEndedBothWaysIsForgotten(t *testing.T) { // spec: STR-6 // sp
 		}
 		client.events = nil
 		server.wantNoEvent("late frames are no news")
-		exchange(client, server) // carries the credit for the next stream
+		exchangeStreams(client, server) // carries the credit for the next stream
 	}
 }
 
@@ -392,7 +392,7 @@ func TestStreamCreditComesBackBeforeThePeerMustWait(t *testing.T) { // spec: STR
 		client.arrive(server, client.packet(testPacket))
 		peer := server.wantEvent(EventStreamOpened, "opened")
 		server.wantEvent(EventStreamReadable, "its end is there")
-		wantRead(t, peer, "", io.EOF, "empty stream")
+		wantStreamRead(t, peer, "", io.EOF, "empty stream")
 		_, err := peer.Read(nil)
 		require.Equal(t, io.EOF, err)
 		if p := server.packet(testPacket); len(p.data) > 0 {
@@ -408,19 +408,19 @@ func TestStream0EndsLikeAnyOther(t *testing.T) { // spec: STR-6
 	client, server := newStreamsEnds(t, testLimits())
 	client.stream0().CloseWrite()
 	server.stream0().CloseWrite()
-	exchange(client, server)
-	wantRead(t, client.stream0(), "", io.EOF, "client")
-	wantRead(t, server.stream0(), "", io.EOF, "server")
+	exchangeStreams(client, server)
+	wantStreamRead(t, client.stream0(), "", io.EOF, "client")
+	wantStreamRead(t, server.stream0(), "", io.EOF, "server")
 	require.True(t, client.stream0().forgotten)
-	require.NoError(t, client.handle(data(0, 5000, "late")))
+	require.NoError(t, client.handle(dataFrame(0, 5000, "late")))
 	require.EqualValues(t, testMaxStreams, client.theirs[0].limit.value, "it had no credit to give back")
 }
 
 func TestFinishDeliversWhatWasWritten(t *testing.T) {
 	client, server := newStreamsEnds(t, testLimits())
 	a, b := client.openStream(false), client.openStream(true)
-	mustWrite(t, a, []byte("written"))
-	mustWrite(t, b, []byte("too"))
+	writeStream(t, a, []byte("written"))
+	writeStream(t, b, []byte("too"))
 	require.False(t, client.drained())
 	client.finish()
 	_, err := client.open(false)
@@ -431,26 +431,26 @@ func TestFinishDeliversWhatWasWritten(t *testing.T) {
 	require.False(t, client.drained(), "sent is not delivered")
 	client.lose(lost)
 	before := client.ackedBytes()
-	exchange(client, server)
+	exchangeStreams(client, server)
 	require.True(t, client.drained())
 	require.EqualValues(t, 10, client.ackedBytes()-before, "progress can be watched")
-	wantRead(t, server.table[a.ID()], "written", io.EOF, "a")
-	wantRead(t, server.table[b.ID()], "too", io.EOF, "b")
+	wantStreamRead(t, server.table[a.ID()], "written", io.EOF, "a")
+	wantStreamRead(t, server.table[b.ID()], "too", io.EOF, "b")
 }
 
 func TestFailedSessionStillGivesWhatHadArrived(t *testing.T) {
 	client, server := newStreamsEnds(t, testLimits())
-	mustWrite(t, client.stream0(), []byte("all of it"))
+	writeStream(t, client.stream0(), []byte("all of it"))
 	client.stream0().CloseWrite()
 	part := client.openStream(false)
-	mustWrite(t, part, []byte("part"))
-	exchange(client, server)
+	writeStream(t, part, []byte("part"))
+	exchangeStreams(client, server)
 	server.events = nil
 	ended := &TransportError{Code: wire.Internal}
-	mustWrite(t, server.stream0(), []byte("never sent"))
+	writeStream(t, server.stream0(), []byte("never sent"))
 	server.fail(ended)
-	wantRead(t, server.stream0(), "all of it", io.EOF, "data and end were there")
-	wantRead(t, server.table[4], "part", ended, "then the session's end")
+	wantStreamRead(t, server.stream0(), "all of it", io.EOF, "data and end were there")
+	wantStreamRead(t, server.table[4], "part", ended, "then the session's end")
 	_, err := server.stream0().Write([]byte("x"))
 	require.Equal(t, ended, err)
 	_, err = server.open(false)
@@ -458,7 +458,7 @@ func TestFailedSessionStillGivesWhatHadArrived(t *testing.T) {
 	require.True(t, server.drained())
 	require.True(t, server.stream0().Readable() && server.stream0().Writable(), "nobody waits for a dead session")
 	server.wantNothing("a dead session sends nothing")
-	require.NoError(t, server.handle(data(8, 0, "x")), "and takes nothing")
+	require.NoError(t, server.handle(dataFrame(8, 0, "x")), "and takes nothing")
 	server.wantNoEvent("after the end")
 	server.stream0().Reset(1)
 	server.table[4].CancelRead(1)
@@ -484,12 +484,12 @@ func TestLargeTransferArrivesWhole(t *testing.T) {
 		if len(rest) == 0 {
 			client.stream0().CloseWrite()
 		}
-		exchange(client, server)
-		b, _ := readAll(server.stream0())
+		exchangeStreams(client, server)
+		b, _ := readStream(server.stream0())
 		got = append(got, b...)
-		exchange(client, server)
+		exchangeStreams(client, server)
 	}
 	require.True(t, bytes.Equal(sent, got))
-	wantRead(t, server.stream0(), "", io.EOF, "the end")
+	wantStreamRead(t, server.stream0(), "", io.EOF, "the end")
 	require.Zero(t, client.stream0().send.pipe.memory()+server.stream0().recv.pipe.memory(), "an empty stream holds no block")
 }
