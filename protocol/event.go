@@ -83,5 +83,3 @@ func (q *eventQueue) release() {
 	}
 	q.events = q.events[:0]
 }
-
-func (q *eventQueue) empty() bool { return q.head == len(q.events) }

@@ -60,16 +60,6 @@ type idState struct {
 	oldest   uint64 // paths of the peer below this one are retired
 }
 
-// localPath returns the path that a datagram for id belongs to.
-func (i *idState) localPath(id wire.ID) (path uint64, ok bool) {
-	for n := range i.local {
-		if i.local[n].id == id {
-			return i.local[n].path, true
-		}
-	}
-	return 0, false
-}
-
 func (i *idState) localFor(path uint64) *localID {
 	for n := range i.local {
 		if i.local[n].path == path {

@@ -113,6 +113,17 @@ func (s *Session) newController() congestion.Controller {
 	return s.cfg.NewController(congestion.Config{MaxDatagram: MinDatagram})
 }
 
+// TooBig tells the session that the socket refused a datagram of size bytes to addr as larger than
+// the interface carries. It is the only word about sizes that is believed without a probe, since it
+// comes from this host; messages from the network are not (RFC 8899, section 4.6.1).
+func (s *Session) TooBig(now Time, addr AddrPair, size int) {
+	for _, p := range s.paths.list {
+		if p.addr.Remote == addr.Remote {
+			p.loss.mtu.tooBig(now, size)
+		}
+	}
+}
+
 // datagramLimit is the largest datagram that both ends and the configuration allow.
 func (s *Session) datagramLimit() int {
 	limit := s.cfg.MaxDatagram

@@ -19,12 +19,13 @@ const (
 	TimerPath            // ask an address again, or forget a path
 	TimerKey             // forget the peer's previous key
 	TimerKeepAlive       // ping
+	TimerRelease         // nothing happens: give memory back
 	TimerIdle            // the peer has been silent for too long
 	TimerClose           // the drain period, or the linger of a graceful close, is over
 	numTimers
 )
 
-var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "idle", "close"}
+var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "release", "idle", "close"}
 
 func (t Timer) String() string {
 	if t < numTimers {
@@ -66,6 +67,7 @@ func (s *Session) NextTimeout() (Time, Timer) {
 	consider(s.pathDeadline(), TimerPath)
 	consider(s.keys.dropPrevious, TimerKey)
 	consider(s.idle.ping, TimerKeepAlive)
+	consider(s.idle.release, TimerRelease)
 	consider(s.idle.deadline(s.probeTimeout()), TimerIdle)
 	consider(s.closing.lingerUntil(), TimerClose)
 	return at, why
@@ -99,6 +101,7 @@ func (s *Session) HandleTimeout(now Time) {
 	s.pathTimeout(now)
 	s.expirePreviousKey(now)
 	s.idle.timeout(now)
+	s.releaseIdle(now)
 	s.lingerTimeout(now)
 }
 
@@ -108,6 +111,23 @@ func (s *Session) probeTimeout() time.Duration {
 		return 0
 	}
 	return s.paths.active.loss.pto()
+}
+
+// releaseAfter is how long a session must be quiet before it gives back what only traffic needs:
+// longer than the pauses of a person or a game, so that those cost no allocation.
+const releaseAfter = 5 * time.Second
+
+// releaseIdle gives back the memory of a session in which nothing happens.
+func (s *Session) releaseIdle(now Time) {
+	if s.idle.release == 0 || now.Before(s.idle.release) {
+		return
+	}
+	s.idle.release = 0
+	s.keys.recv.DropNext()
+	for _, p := range s.paths.list {
+		p.loss.release()
+		p.acks.release()
+	}
 }
 
 // idleProbes is the least idle timeout in probe timeouts, so that a session does not die of a few
@@ -122,6 +142,7 @@ type idleState struct {
 	asked     bool          // we have asked something since the peer's last sign of life
 	ping      Time          // when to ping; 0: no keepalive
 	pingDue   bool          // a ping should go out
+	release   Time          // when to give memory back; 0: it was given back
 }
 
 // start agrees on the idle timeout: the smaller one of both ends.
@@ -142,6 +163,7 @@ func (i *idleState) start(now Time, local, remote wire.Parameters, keepAlive tim
 // received restarts all clocks at a sign of life.
 func (i *idleState) received(now Time) {
 	i.since, i.asked = now, false
+	i.release = now.Add(releaseAfter)
 	i.armPing(now)
 }
 
@@ -151,6 +173,7 @@ func (i *idleState) sent(now Time) {
 	if !i.asked {
 		i.since, i.asked = now, true
 	}
+	i.release = now.Add(releaseAfter)
 	i.armPing(now)
 }
 
