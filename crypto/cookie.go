@@ -81,7 +81,7 @@ func (k *CookieKey) SealAddressToken(now uint32, addr netip.Addr, random [8]byte
 //
 // spec: PROT-20 PROT-21 PROT-22
 func (k *CookieKey) Verify(cookie *[CookieSize]byte, now uint32, addr netip.AddrPort, ephemeral *[32]byte) bool {
-	if k == nil || !k.set || !addr.Addr().IsValid() {
+	if k == nil || !k.set || !addr.Addr().IsValid() { // spec: PROT-23
 		return false
 	}
 	var lifetime uint32
@@ -101,6 +101,7 @@ func (k *CookieKey) Verify(cookie *[CookieSize]byte, now uint32, addr netip.Addr
 		return false
 	}
 	mac := k.mac(cookie, made, addr, ephemeral)
+	// spec: PROT-30
 	return subtle.ConstantTimeCompare(mac, cookie[cookieMAC:]) == 1
 }
 

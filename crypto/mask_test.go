@@ -70,7 +70,7 @@ func TestOnlyPhaseLengthAndNumberAreMasked(t *testing.T) {
 	}
 }
 
-// spec: PROT-10
+// spec: PROT-10 PROT-11
 func TestUnmaskRefusesWhatHoldsNoSample(t *testing.T) {
 	p := newPair(t, AES256GCM)
 	for n := range testPNOff + MinAfterPacketNumber {

@@ -35,7 +35,7 @@ func NewReceiver(suite Suite, secret *Secret) *Receiver {
 // authentic before OpenPacket succeeds. The only error is ErrPacketTooShort; the datagram is then
 // untouched.
 //
-// spec: PROT-10
+// spec: PROT-10 PROT-11
 func (r *Receiver) Unmask(buf []byte, pnOff int) (pnLen int, truncated uint32, phase bool, err error) {
 	if len(buf) < pnOff+MinAfterPacketNumber {
 		return 0, 0, false, ErrPacketTooShort

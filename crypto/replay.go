@@ -50,7 +50,7 @@ func (w *ReplayWindow) Check(pn uint64) bool {
 // Set notes that an authentic packet with this number was received. Calling it for a number that is
 // not fresh changes nothing.
 //
-// spec: PROT-17 PROT-18
+// spec: PROT-17 PROT-18 PROT-19
 func (w *ReplayWindow) Set(pn uint64) {
 	if pn < w.next {
 		if w.next-pn <= w.size() {

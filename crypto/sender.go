@@ -31,7 +31,7 @@ func NewSender(suite Suite, secret *Secret) *Sender {
 // earlier ones of the path, and the key must not be Exhausted. All of this is the caller's own doing
 // and panics when it is wrong.
 //
-// spec: PROT-8 PROT-10
+// spec: PROT-8 PROT-10 PROT-11
 func (s *Sender) SealPacket(buf []byte, pnOff, pnLen int, path uint32, pn uint64) []byte {
 	if len(buf) < pnOff+sampleOffset || int(buf[0]&pnLenBits)+1 != pnLen || buf[0]&phaseBit != 0 != s.phase {
 		panic("BUG: crypto: the header of a packet to seal is wrong")

@@ -217,6 +217,7 @@ func TestFailuresAreCountedOverAllKeys(t *testing.T) {
 	require.Equal(t, want, p.recv.Failures(), "good packets do not count")
 }
 
+// spec: PROT-11
 func TestAWrongHeaderIsTheCallersBug(t *testing.T) {
 	p := newPair(t, AES256GCM)
 	require.Panics(t, func() { p.send.SealPacket(append(header(true, 2, 1), "frames"...), testPNOff, 2, 0, 1) }, "phase")
