@@ -85,20 +85,23 @@ func ParseAck(t FrameType, b []byte) (Ack, int) {
 
 // ackRanges checks n pairs of gap and length below the number smallest and returns a view of them.
 func (c *cursor) ackRanges(n int, smallest uint64) []byte {
-	all := c.b
+	b := c.b
 	for range n {
-		gap := c.varint()
-		if smallest < 2 || gap > smallest-2 {
+		gap, i := ConsumeVarint(b)
+		if i < 0 || smallest < 2 || gap > smallest-2 {
 			c.fail()
 			return nil
 		}
 		largest := smallest - gap - 2
-		smallest = largest - c.varintMax(largest)
+		length, j := ConsumeVarint(b[i:])
+		if j < 0 || length > largest {
+			c.fail()
+			return nil
+		}
+		smallest = largest - length
+		b = b[i+j:]
 	}
-	if c.bad {
-		return nil
-	}
-	return all[:len(all)-len(c.b)]
+	return c.bytes(len(c.b) - len(b))
 }
 
 // Type returns the frame type, flags included.

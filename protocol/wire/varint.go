@@ -33,23 +33,17 @@ func AppendVarint(b []byte, v uint64) []byte {
 // ConsumeVarint reads the variable-length integer at the start of b and returns it with its size,
 // or n = -1 when b is too short. An encoding longer than needed is accepted.
 func ConsumeVarint(b []byte) (v uint64, n int) {
-	if len(b) > 0 && b[0] <= maxVarint1 {
-		return uint64(b[0]), 1
-	}
-	return consumeLongVarint(b)
-}
-
-func consumeLongVarint(b []byte) (v uint64, n int) {
 	if len(b) == 0 {
 		return 0, -1
+	}
+	if b[0] <= maxVarint1 { // most numbers are small
+		return uint64(b[0]), 1
 	}
 	n = 1 << (b[0] >> 6)
 	if len(b) < n { // spec: WIRE-1
 		return 0, -1
 	}
 	switch n {
-	case 1:
-		return uint64(b[0]), 1
 	case 2:
 		return uint64(binary.BigEndian.Uint16(b)) & maxVarint2, 2
 	case 4:
