@@ -52,6 +52,7 @@ type halfOpen struct {
 // keepEarly keeps a 1-RTT packet that came before the FIN, from the address that the handshake runs
 // with. What does not fit is lost, and sent again by its sender.
 func (h *halfOpen) keepEarly(d *Datagram) {
+	// spec: SESS-2
 	if d.Addr.Remote != h.addr.Remote || len(h.early) >= maxEarly || h.earlyBytes+len(d.Data) > maxEarlyBytes {
 		return
 	}
@@ -77,7 +78,7 @@ func (t *halfOpenTable) add(now Time, rng *rand.Rand, h *halfOpen) {
 		t.byID = make(map[wire.ID]*halfOpen)
 		t.byHash = make(map[[handshake.HashSize]byte]*halfOpen)
 	}
-	if len(t.list) >= maxHalfOpen {
+	if len(t.list) >= maxHalfOpen { // spec: SESS-11
 		t.evictions++
 		t.remove(t.victim(rng))
 	}

@@ -51,13 +51,13 @@ func (e *Endpoint) handleInit(now Time, d *Datagram, long *wire.Long) {
 		e.answerAgain(now, h, d.Addr)
 		return
 	}
-	if err := e.hs.CheckMAC(in); err != nil {
+	if err := e.hs.CheckMAC(in); err != nil { // spec: SESS-9
 		e.stats.Forged++
 		return
 	}
 	proved := e.provesAddress(now, in, d)
 	if !proved && e.wantsProof(now, d) {
-		e.retry(now, in, d, long)
+		e.retry(now, in, d, long) // spec: SESS-13
 		return
 	}
 	if proved && !e.budget.proved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), provedRate, provedRate) {
@@ -175,7 +175,7 @@ func (e *Endpoint) answer(now Time, in *handshake.Init, d *Datagram, long *wire.
 // judge decides what a server thinks of a client's offer: the application protocol and the client's
 // parameters, or a refusal with a hint.
 func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params wire.Parameters, code wire.RejectCode, hint string) {
-	if e.refusing != 0 {
+	if e.refusing != 0 { // spec: SESS-12
 		return "", params, e.refusing, ""
 	}
 	if len(e.sessions) >= e.cfg.MaxSessions {
@@ -237,6 +237,7 @@ func (e *Endpoint) sendAnswer(h *halfOpen, to AddrPair) {
 
 // answerAgain repeats the answer to an INIT that came again. It is never repeated unasked.
 func (e *Endpoint) answerAgain(now Time, h *halfOpen, to AddrPair) {
+	// spec: SESS-10
 	if h.resends >= maxResends || now.Sub(h.answered) < resendInterval {
 		e.stats.Overload++
 		return
@@ -250,7 +251,7 @@ func (e *Endpoint) answerAgain(now Time, h *halfOpen, to AddrPair) {
 func (e *Endpoint) handleFin(now Time, d *Datagram, long *wire.Long, h *halfOpen) {
 	e.stats.Fins++
 	result, err := h.half.HandleFin(d.Data, long.BodyOffset)
-	if err != nil {
+	if err != nil { // spec: SESS-1
 		e.stats.Forged++
 		return
 	}
@@ -284,6 +285,7 @@ func (e *Endpoint) reset(now Time, d *Datagram, id wire.ID) {
 		return
 	}
 	token, ours := e.keys.ResetToken(e.cfg.ServerID, id.Array())
+	// spec: SESS-19
 	if !ours || !e.budget.resets.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), resetRate, resetRate) {
 		return
 	}

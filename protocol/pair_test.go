@@ -36,7 +36,7 @@ type pair struct {
 	filter func(toServer bool, n int, data []byte) int
 	// alsoClient are further addresses under which the client is reached.
 	alsoClient []netip.AddrPort
-	count  [2]int // datagrams so far, to server and to client
+	count      [2]int // datagrams so far, to server and to client
 
 	events map[*Session][]Event
 }

@@ -52,7 +52,7 @@ type PeerInfo struct {
 	Suite       crypto.Suite
 	// ChannelBinding is a hash of the whole handshake, the same at both ends and at no other session.
 	ChannelBinding [32]byte
-	Addr        AddrPair // the current path
+	Addr           AddrPair // the current path
 }
 
 type role uint8

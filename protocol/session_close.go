@@ -36,7 +36,7 @@ func (c *closeState) provoke() {
 	c.packets++
 	if c.packets >= c.answer {
 		c.due = true
-		c.answer *= 2
+		c.answer *= 2 // spec: SESS-16
 	}
 }
 
@@ -147,7 +147,7 @@ func (s *Session) handleClose(now Time, typ wire.FrameType, b []byte) (int, erro
 	if f.App {
 		err = &ApplicationError{Code: f.Code, Reason: string(f.Reason), Remote: true}
 	}
-	s.state = stateDraining
+	s.state = stateDraining // spec: SESS-17
 	s.closing.drained = now.Add(drainProbes * s.probeTimeout())
 	s.ended(err)
 	return n, nil
@@ -166,11 +166,11 @@ func (s *Session) end(now Time, err error) {
 
 // ended tells everyone at this end.
 func (s *Session) ended(err error) {
-	s.err = err
+	s.err = err // spec: ERR-4
 	s.paceUntil = 0
 	readers := err
 	if a, ok := err.(*ApplicationError); ok && a.Code == 0 && a.Remote {
-		readers = io.EOF // the ordinary end: what is left is read, then EOF
+		readers = io.EOF // the ordinary end: what is left is read, then EOF; spec: SESS-18
 	}
 	if s.established != 0 {
 		s.streams.fail(readers)
@@ -208,7 +208,7 @@ func (s *Session) checkReset(now Time, d *Datagram) bool {
 		return false
 	}
 	tail := d.Data[len(d.Data)-len(wire.ResetToken{}):]
-	match := 0
+	match := 0 // spec: SESS-20
 	for i := range s.ids.peer {
 		if id := &s.ids.peer[i]; id.hasToken {
 			match |= subtle.ConstantTimeCompare(tail, id.token[:])

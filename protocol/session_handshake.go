@@ -88,7 +88,7 @@ func (s *Session) appendHandshake(now Time, b []byte) ([]byte, Meta, bool) {
 		return b, Meta{}, false
 	}
 	h.repeated(now, maxInitInterval)
-	return h.client.AppendInit(b), Meta{Addr: h.addr}, true
+	return h.client.AppendInit(b), Meta{Addr: h.addr}, true // spec: SESS-6
 }
 
 // appendFin writes the FIN if it is due.
@@ -173,7 +173,7 @@ func (s *Session) countHandshake(err error) {
 // handleLateFin answers a FIN that came again: the client has not heard that the first one arrived.
 func (s *Session) handleLateFin(long wire.Long) {
 	if long.Kind == wire.KindFin && s.state == stateEstablished && s.control.done != deliveryNone {
-		s.control.done = deliveryDue
+		s.control.done = deliveryDue // spec: SESS-3
 		return
 	}
 	s.stats.Dropped.Unexpected++
@@ -196,6 +196,7 @@ func (s *Session) handleReject(now Time, d *Datagram, long *wire.Long) error {
 		return err
 	}
 	h.refused = &RejectError{Code: wire.RejectCode(reject.Code), Hint: reject.Hint}
+	// spec: SESS-7
 	grace := min(max(now.Sub(h.started), minRejectGrace), maxRejectGrace)
 	h.giveUp = min(h.giveUp, now.Add(grace))
 	return nil
@@ -208,6 +209,7 @@ func (s *Session) handleVersions(d *Datagram, long *wire.Long) error {
 	if err != nil {
 		return handshake.ErrMalformed
 	}
+	// spec: SESS-8
 	if long.SCID != s.hs.firstID || list.Contains(wire.Version1) {
 		return handshake.ErrUnexpected
 	}
@@ -329,4 +331,3 @@ func newServer(now Time, cfg *Config, registry Registry, st *serverStart) (*Sess
 	s.unissued = true
 	return s, nil
 }
-

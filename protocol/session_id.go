@@ -96,7 +96,7 @@ func (s *Session) issueIDs() {
 // handleNewID keeps an ID that the peer offers.
 func (s *Session) handleNewID(f wire.NewSessionID) error {
 	i := &s.ids
-	switch {
+	switch { // spec: PATH-1
 	case f.Sequence != 0 || f.ID.Len() == 0 || f.ID.Len() != s.paths.active.peerID.Len():
 		return transportErrorf(wire.ProtocolViolation, wire.FrameNewSessionID, "session ID of sequence %d and length %d", f.Sequence, f.ID.Len())
 	case f.Path < i.oldest:
@@ -122,7 +122,7 @@ func (s *Session) handleNewID(f wire.NewSessionID) error {
 // handleRetireID forgets an ID of ours that the peer does not use any more.
 func (s *Session) handleRetireID(now Time, f wire.RetireSessionID, arrivedOn *path) error {
 	i := &s.ids
-	if f.Path >= i.nextPath || f.Sequence != 0 {
+	if f.Path >= i.nextPath || f.Sequence != 0 { // spec: PATH-2
 		return transportErrorf(wire.ProtocolViolation, wire.FrameRetireSessionID, "path %d sequence %d was never issued", f.Path, f.Sequence)
 	}
 	if arrivedOn.id == f.Path {
@@ -148,7 +148,7 @@ func (s *Session) retirePeerIDs(path uint64) error {
 			kept = append(kept, id)
 			continue
 		}
-		if len(i.retiring) >= maxRetiring {
+		if len(i.retiring) >= maxRetiring { // spec: PATH-3
 			return transportErrorf(wire.IDLimit, 0, "more than %d session IDs wait to be retired", maxRetiring)
 		}
 		i.retiring = append(i.retiring, retiredID{path: id.path, state: deliveryDue})

@@ -39,7 +39,7 @@ func (s *Session) initKeys(now Time, suite crypto.Suite, send, recv *crypto.Secr
 // session updates, and only one update is under way at a time.
 func (s *Session) maybeUpdateKey(now Time) {
 	k := &s.keys
-	if k.unconfirmed || !s.confirmed {
+	if k.unconfirmed || !s.confirmed { // spec: SESS-21
 		return
 	}
 	if k.send.NeedsUpdate() || now.Sub(k.updated) >= keyUpdateInterval {
@@ -85,7 +85,7 @@ func (s *Session) peerUpdatedKey(now Time) {
 	if p := s.paths.active; p != nil {
 		k.dropPrevious = now.Add(previousKeyProbes * p.loss.pto())
 	}
-	if k.sendGen < k.recvGen {
+	if k.sendGen < k.recvGen { // spec: SESS-22
 		s.updateKey(now)
 	}
 }
@@ -101,7 +101,7 @@ func (s *Session) expirePreviousKey(now Time) {
 
 // checkKeyLimits closes a session whose keys may not be used any longer.
 func (s *Session) checkKeyLimits(now Time) {
-	if s.keys.recv.Failures() >= crypto.MaxAuthFailures {
+	if s.keys.recv.Failures() >= crypto.MaxAuthFailures { // spec: SESS-23
 		s.closeTransport(now, transportErrorf(wire.AEADLimit, 0, "too many forged packets"))
 	}
 	if s.keys.send.Exhausted() {

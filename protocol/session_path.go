@@ -47,7 +47,8 @@ type path struct {
 type ledger struct{ in, out int }
 
 // allows reports whether n more bytes may go out.
-// spec: PATH-1
+//
+// spec: PATH-4 SESS-10
 func (l *ledger) allows(n int) bool { return l.out+n <= amplification*l.in }
 
 // challenge is a PATH_CHALLENGE that waits for its answer.
@@ -205,7 +206,7 @@ func (s *Session) Migrate(now Time, addr AddrPair) error {
 		s.addPath(p)
 		return nil
 	}
-	return ErrNoSpareID
+	return ErrNoSpareID // spec: PATH-12
 }
 
 // usePath makes p the path for everything that is sent from now on.
@@ -213,6 +214,7 @@ func (s *Session) usePath(now Time, p *path) error {
 	old := s.paths.active
 	s.paths.active = p
 	s.stats.PathChanges++
+	// spec: PATH-13
 	old.loss.abandon((*sentHandler)(s))
 	old.proof, old.moving = challenge{}, nil
 	old.expires = now.Add(retiredPathProbes * old.loss.pto())
@@ -233,19 +235,20 @@ func (s *Session) arrived(now Time, p *path, d *Datagram, newest bool) {
 		return
 	}
 	if s.role == client {
-		return // a server does not move
+		return // a server does not move; spec: PATH-11
 	}
 	if m := p.moving; m != nil && m.addr.Remote == d.Addr.Remote && !m.moved {
 		m.budget.in += len(d.Data)
 		return
 	}
-	if newest && s.state == stateEstablished {
+	if newest && s.state == stateEstablished { // spec: PATH-8
 		s.startMove(now, p, d)
 	}
 }
 
 // startMove begins the proof of a new address on a known path.
-// spec: PATH-2
+//
+// spec: PATH-7
 func (s *Session) startMove(now Time, p *path, d *Datagram) {
 	if !p.validated {
 		p.addr, p.budget = d.Addr, ledger{in: len(d.Data)} // nothing proved yet: just look elsewhere
@@ -260,14 +263,14 @@ func (s *Session) startMove(now Time, p *path, d *Datagram) {
 
 // handleChallenge answers on the address that asked.
 func (p *path) handleChallenge(addr AddrPair, data [8]byte) {
-	p.response = pathResponse{data: data, due: true, addr: addr}
+	p.response = pathResponse{data: data, due: true, addr: addr} // spec: PATH-5
 }
 
 // handlePathResponse takes the answer to one of our challenges.
 func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]byte) {
 	m := p.moving
 	switch {
-	case p.proof.answeredBy(data) && from.Remote == p.addr.Remote:
+	case p.proof.answeredBy(data) && from.Remote == p.addr.Remote: // spec: PATH-6
 		p.proof = challenge{}
 		p.validated = true
 		if s.role == client && p.id > s.paths.active.id {
@@ -276,7 +279,7 @@ func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]b
 	case m != nil && m.stay.answeredBy(data) && from.Remote == m.old.Remote:
 		// The old address lives: whatever came from elsewhere were copies, or both work and
 		// the peer will speak from the new one again.
-		if m.moved {
+		if m.moved { // spec: PATH-9
 			p.addr = m.old
 			s.stats.PathChanges++
 		}
@@ -296,7 +299,7 @@ func (s *Session) move(now Time, p *path) {
 	s.stats.PathChanges++
 	var fresh congestion.Controller
 	if !portOnly {
-		fresh = s.newController() // another network, another capacity: RFC 9000, section 9.4
+		fresh = s.newController() // another network, another capacity: RFC 9000, section 9.4; spec: PATH-10
 	}
 	p.loss.migrated(now, portOnly, fresh)
 	s.confirmSize(now, p)

@@ -69,7 +69,7 @@ func (s *Session) handleShort(now Time, d *Datagram) {
 	size := len(d.Data)
 	payload, updated, err := s.keys.recv.OpenPacket(d.Data, pnOff, pnLen, phase, uint32(p.id), pn)
 	if err != nil {
-		s.stats.Dropped.Forged++
+		s.stats.Dropped.Forged++ // spec: ERR-5
 		s.checkKeyLimits(now)
 		s.checkReset(now, d)
 		return
@@ -144,7 +144,7 @@ type frameKinds struct {
 // handleFrames takes the frames of one packet. Each handler gets a view into payload and keeps none.
 // An empty payload is an error: no honest end sends one, and it must not be a free ride.
 func (s *Session) handleFrames(now Time, from AddrPair, p *path, payload []byte) (kinds frameKinds, err error) {
-	if len(payload) == 0 {
+	if len(payload) == 0 { // spec: SESS-5
 		return kinds, transportErrorf(wire.ProtocolViolation, 0, "packet without frames")
 	}
 	for len(payload) > 0 {
@@ -253,15 +253,15 @@ func (s *Session) handleControl(now Time, p *path, typ wire.FrameType, b []byte)
 	if wire.IsGrease(typ) {
 		return wire.SkipGrease(b), nil
 	}
-	if wire.IsMessageFrame(typ) {
+	if wire.IsMessageFrame(typ) { // spec: ERR-3
 		return 0, transportErrorf(wire.Unsupported, typ, "messages were not agreed on")
 	}
-	return 0, transportErrorf(wire.FrameEncoding, typ, "unknown frame type")
+	return 0, transportErrorf(wire.FrameEncoding, typ, "unknown frame type") // spec: ERR-1 ERR-2
 }
 
 // onlyFromServer refuses frames that a client must not send.
 func (s *Session) onlyFromServer(typ wire.FrameType) error {
-	if s.role == server {
+	if s.role == server { // spec: SESS-4
 		return transportErrorf(wire.ProtocolViolation, typ, "sent by a client")
 	}
 	return nil

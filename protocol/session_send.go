@@ -23,7 +23,7 @@ type packetBuilder struct {
 	limit int // where its frames must end
 	path  *path
 	pkt   *sentPacket
-	asked bool   // it asks for an acknowledgement at once
+	asked bool // it asks for an acknowledgement at once
 
 	acks  [maxAckFrames]ackSent // acknowledgements in it
 	nAcks int
@@ -183,7 +183,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 		s.askForAck(&b, probe)
 	} else if s.idle.pingDue {
 		s.appendPing(&b)
-		s.padTo(&b, minKeepAlive)
+		s.padTo(&b, minKeepAlive) // spec: SESS-15
 	}
 	if !b.pkt.eliciting && !ackDue {
 		s.nothingToSend(p, bulk)

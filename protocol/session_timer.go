@@ -89,7 +89,7 @@ func (s *Session) HandleTimeout(now Time) {
 		return
 	}
 	if at := s.idle.deadline(s.probeTimeout()); at != 0 && !now.Before(at) {
-		s.end(now, ErrIdleTimeout)
+		s.end(now, ErrIdleTimeout) // spec: SESS-14
 		return
 	}
 	if s.hs != nil {
@@ -136,7 +136,7 @@ const idleProbes = 3
 
 // idleState owns the clocks of a session in which nothing happens.
 type idleState struct {
-	agreed  time.Duration // agreed; 0: never
+	agreed    time.Duration // agreed; 0: never
 	keepAlive time.Duration // 0: none
 	since     Time          // last sign of life, or our first question after it
 	asked     bool          // we have asked something since the peer's last sign of life
@@ -197,4 +197,3 @@ func (i *idleState) timeout(now Time) {
 		i.armPing(now)
 	}
 }
-
