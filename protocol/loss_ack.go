@@ -51,8 +51,8 @@ func (l *lossState) checkAck(ack *wire.Ack) error {
 	if ack.Largest >= l.list.next {
 		return transportErrorf(wire.AckUnsent, ack.Type(), "packet %d was never sent", ack.Largest)
 	}
-	if l.skip.n == 0 {
-		return nil
+	if !l.skip.since(l.list.base) {
+		return nil // the usual case; all that is older is decided
 	}
 	ranges := ack.Ranges()
 	for r, ok := ranges.Next(); ok; r, ok = ranges.Next() {

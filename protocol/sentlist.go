@@ -124,8 +124,8 @@ const (
 	// often, down to once in lastSkip, where the skips cost nothing.
 	firstSkip = 256
 	lastSkip  = 131072
-	// rememberedSkips is how many skipped numbers are checked after the list has forgotten them. In
-	// flight are never more: each skip doubles the distance to the next.
+	// rememberedSkips is how many skipped numbers acknowledgements are checked against. In flight are
+	// not more: each skip doubles the distance to the next.
 	rememberedSkips = 16
 )
 
@@ -156,6 +156,11 @@ func (s *skipper) skipped() {
 	s.n++
 	s.interval = min(2*s.interval, lastSkip)
 	s.draw(s.next)
+}
+
+// since reports whether a number from pn on was skipped.
+func (s *skipper) since(pn uint64) bool {
+	return s.n > 0 && s.recent[(s.n-1)%rememberedSkips] > pn
 }
 
 // within reports whether one of the numbers start to end-1 was skipped lately.

@@ -74,9 +74,16 @@ func (s *RateSampler) OnAcked(now, sent monotime.Time, size int, p *SendState) {
 	s.firstSent = sent
 }
 
-// newerSend reports whether packet p left after packet q.
+// newerSend reports whether packet p left after packet q. What leaves at one instant differs in what
+// is in flight.
 func newerSend(p *SendState, sent monotime.Time, q *SendState, qSent monotime.Time) bool {
-	return sent.After(qSent) || sent == qSent && p.delivered > q.delivered
+	switch {
+	case sent != qSent:
+		return sent.After(qSent)
+	case p.delivered != q.delivered:
+		return p.delivered > q.delivered
+	}
+	return p.inFlight > q.inFlight
 }
 
 // OnLost takes note of a packet that was declared lost.
