@@ -1,0 +1,220 @@
+package conn
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/godwit-net/godwit/conn/udp"
+	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/protocol"
+	"github.com/godwit-net/godwit/protocol/congestion"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+const (
+	// defaultAcceptBacklog is how many sessions wait for Accept. Each costs a few kB, and a server that
+	// is a thousand behind does better to say so.
+	defaultAcceptBacklog = 1024
+	// maxDefaultShards: beyond four sockets the kernel's side is no longer what is short.
+	maxDefaultShards = 4
+	// safeDatagram is the largest UDP payload that is sent through a socket that cannot forbid
+	// fragmentation, in bytes: what an Ethernet of 1500 carries over IPv6. There, larger sizes cannot be
+	// told from fragmented ones.
+	safeDatagram = 1452
+	// dialIDLength is the length of the IDs that a dialing socket gives to its sessions, in bytes: enough
+	// to tell a few thousand of them apart and to move to another path.
+	dialIDLength = 4
+)
+
+// PeerInfo is what is known about the other end of a session.
+type PeerInfo struct {
+	PublicKey      crypto.PublicKey // proved in the handshake; zero: the client is anonymous
+	PresharedKeyID [8]byte          // of the key that both ends hold; zero: none was used
+	Addr           netip.AddrPort   // where its datagrams come from now; changes when it moves
+	AppProtocol    string           // agreed on; empty: none
+	ChannelBinding [32]byte         // the same at both ends of this session and of no other
+}
+
+// RetryMode says when a listener makes clients prove their address before it works for them.
+type RetryMode = protocol.RetryMode
+
+// The retry modes.
+const (
+	RetryAdaptive = protocol.RetryAdaptive // when the load is high
+	RetryAlways   = protocol.RetryAlways   // always: one more round trip for each session
+	RetryNever    = protocol.RetryNever    // never: for networks where addresses cannot be forged
+)
+
+// Config is what one end brings to its sessions. The zero value of every field works, except that whoever
+// dials sets PeerKey or PresharedKey. A nil *Config is the zero value. Negative numbers are refused by
+// Dial, Listen and NewEndpoint with an error that names the field, unless it says what they mean. A Config is not changed while in use.
+type Config struct {
+	// Identity is this end's static key. Zero: a client is anonymous; a listener makes a key at start,
+	// so that its PublicKey is another one after each restart.
+	Identity crypto.PrivateKey
+	// PreviousIdentities are a listener's earlier keys that clients may still have pinned. At most three.
+	PreviousIdentities []crypto.PrivateKey
+	// PeerKey is the only static key that a dialing end accepts from the server. A listener ignores it.
+	PeerKey crypto.PublicKey
+	// PresharedKey is mixed into every handshake. A listener that has one refuses clients that do not.
+	// A dialing end with a PresharedKey and no PeerKey accepts any server that holds it.
+	PresharedKey crypto.PresharedKey
+	// AppProtocols are the names of the application protocols on offer, best first. The listener's order
+	// counts; a client without a common one is refused by name. Nil: none, and the other end must have none.
+	AppProtocols []string
+	// Authorize decides whether a client may have a session, before Accept returns it. It may take 5 s and
+	// runs at most 256 times at once. An error made by Refuse closes the session with its code, any other
+	// one with NOT_AUTHORIZED; the client is told its text. Nil: everyone who completes the handshake. Ignored by a
+	// dialing end.
+	Authorize func(PeerInfo) error
+
+	// HandshakeTimeout is how long Dial waits for an answer. 0: until the context's deadline, or 5 s if it has none.
+	HandshakeTimeout time.Duration
+	// IdleTimeout ends a session whose peer has been silent for so long; the smaller one of both ends
+	// counts. 0: 30 s. At most 24 h.
+	IdleTimeout time.Duration
+	// KeepAlive is the silence after which a ping is sent, so that neither the session nor the state of
+	// address translators on the path times out. It costs 43 bytes each way. At most half the idle timeout
+	// counts. 0: none.
+	KeepAlive time.Duration
+
+	// AcceptBacklog is how many sessions wait for Accept; further ones are refused as full. 0: 1024.
+	AcceptBacklog int
+	// MaxSessions is how many sessions a listener has at once; further ones are refused as full. 0: about a million.
+	MaxSessions int
+	// MaxStreams and MaxUniStreams are how many streams the peer may have open at once, stream 0 not
+	// counted. 0: 256. Negative: none.
+	MaxStreams, MaxUniStreams int
+	// StreamWindow and SessionWindow bound the data that waits for the application, in bytes, in one stream
+	// and in all together. Windows start small and grow to this while the application keeps reading; memory
+	// is used only for what waits. 0: 16 MiB and 32 MiB.
+	StreamWindow, SessionWindow int
+	// MaxDatagram bounds the datagrams sent, in bytes of UDP payload, from 1200. 0: what the path carries.
+	MaxDatagram int
+
+	// Shards is how many sockets share the port of a Listen, each with a reader of its own. 0: one for each
+	// processor, at most four. Systems other than Linux have one.
+	Shards int
+	// Retry says when clients must prove their address before the listener works for them. 0: when the load is high.
+	Retry RetryMode
+	// CongestionControl makes the congestion controller of a path. Nil: CUBIC.
+	CongestionControl func(congestion.Config) congestion.Controller
+	// Logger gets what an operator wants to know: what the socket was granted, sessions that failed. Nil: nothing is logged.
+	Logger *slog.Logger
+}
+
+// check names the first field that makes no sense.
+func (c *Config) check() error {
+	for _, f := range []struct {
+		name  string
+		value int64
+	}{
+		{"HandshakeTimeout", int64(c.HandshakeTimeout)},
+		{"IdleTimeout", int64(c.IdleTimeout)},
+		{"KeepAlive", int64(c.KeepAlive)},
+		{"AcceptBacklog", int64(c.AcceptBacklog)},
+		{"MaxSessions", int64(c.MaxSessions)},
+		{"StreamWindow", int64(c.StreamWindow)},
+		{"SessionWindow", int64(c.SessionWindow)},
+		{"MaxDatagram", int64(c.MaxDatagram)},
+		{"Shards", int64(c.Shards)},
+	} {
+		if f.value < 0 {
+			return fmt.Errorf("conn: Config.%s is negative: use 0 for the default", f.name)
+		}
+	}
+	const longestIdle = 24 * time.Hour // the core's limit: beyond a day a timeout is a leak
+	if c.IdleTimeout > longestIdle || 0 < c.IdleTimeout && c.IdleTimeout < time.Millisecond {
+		return errors.New("conn: Config.IdleTimeout must lie between 1ms and 24h")
+	}
+	return nil
+}
+
+// checkDial is check for an end that dials.
+func (c *Config) checkDial() error {
+	if c.PeerKey.IsZero() && c.PresharedKey.IsZero() {
+		return errors.New("conn: Config has neither PeerKey nor PresharedKey: without one the server could be anyone")
+	}
+	return c.check()
+}
+
+// orZero returns c, or an empty Config for nil.
+func (c *Config) orZero() *Config {
+	if c == nil {
+		return &Config{}
+	}
+	return c
+}
+
+func (c *Config) shards() int {
+	if c.Shards > 0 {
+		return c.Shards
+	}
+	return min(runtime.GOMAXPROCS(0), maxDefaultShards)
+}
+
+func (c *Config) backlog() int {
+	if c.AcceptBacklog > 0 {
+		return c.AcceptBacklog
+	}
+	return defaultAcceptBacklog
+}
+
+func (c *Config) logger() *slog.Logger {
+	if c.Logger != nil {
+		return c.Logger
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// session is the core's Config for sessions through a socket.
+func (c *Config) session(granted udp.Info) *protocol.Config {
+	p := &protocol.Config{
+		Rand:             rand.Reader,
+		Identity:         c.Identity,
+		PeerKey:          c.PeerKey,
+		PresharedKey:     c.PresharedKey,
+		AppProtocols:     c.AppProtocols,
+		MaxStreamWindow:  c.StreamWindow,
+		MaxSessionWindow: c.SessionWindow,
+		KeepAlive:        c.KeepAlive,
+		HandshakeTimeout: c.HandshakeTimeout,
+		MaxDatagram:      c.MaxDatagram,
+		NewController:    c.CongestionControl,
+	}
+	p.Params = c.parameters()
+	if !granted.DontFragment && (p.MaxDatagram == 0 || p.MaxDatagram > safeDatagram) {
+		p.MaxDatagram = safeDatagram
+	}
+	return p
+}
+
+// parameters are the transport parameters that this end offers.
+func (c *Config) parameters() *wire.Parameters {
+	p := protocol.DefaultParameters()
+	if c.IdleTimeout > 0 {
+		p.IdleTimeoutMillis = uint64(c.IdleTimeout.Milliseconds())
+	}
+	setLimit(&p.MaxStreamsBidi, c.MaxStreams)
+	setLimit(&p.MaxStreamsUni, c.MaxUniStreams)
+	if c.StreamWindow > 0 {
+		first := min(uint64(c.StreamWindow), protocol.DefaultStreamWindow)
+		p.MaxStreamDataBidiLocal, p.MaxStreamDataBidiRemote, p.MaxStreamDataUni = first, first, first
+	}
+	if c.SessionWindow > 0 {
+		p.MaxData = min(uint64(c.SessionWindow), protocol.DefaultSessionWindow)
+	}
+	return &p
+}
+
+// setLimit applies a number of the Config: 0 leaves the default, a negative one means none.
+func setLimit(field *uint64, value int) {
+	if value != 0 {
+		*field = uint64(max(value, 0))
+	}
+}

@@ -1,0 +1,25 @@
+// Package conn is Godwit's public API over real sockets: sessions and streams that are net.Conns.
+//
+// A complete program is
+//
+//	l, err := conn.Listen("127.0.0.1:0", nil)
+//	s, err := conn.Dial(ctx, l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+//
+// after which l.Accept gives the other end of s. A [Session] is a net.Conn over its stream 0; more streams
+// are opened and accepted on it. Every session is encrypted, both ends know each other's keys or have none,
+// and it survives a change of the client's address.
+//
+// The package owns what the core in package protocol must not have: sockets, goroutines, locks and the
+// clock. A socket is a shard: one reading goroutine, one timing wheel, and the sessions whose IDs name it.
+// A session has no goroutine and no timer of its own. Whoever has something for it, the shard's reader,
+// its wheel or an application's Write, takes the session's short lock, changes the core, and sends what
+// the core has to send.
+//
+// It does not know what a packet looks like, what is acknowledged or lost, or how a key is agreed: that
+// is the core's. Programs call it, and package conn/tunnel does.
+//
+// # Locks
+//
+// From the outermost to the innermost: a session's, a listener's, a shard's table, a shard's wheel. No lock
+// is held during a system call or while waiting.
+package conn

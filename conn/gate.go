@@ -1,0 +1,127 @@
+package conn
+
+import (
+	"context"
+	"os"
+	"sync"
+)
+
+// gate is where callers wait for the core. All its methods are called with the session's lock held; only
+// wait gives it up meanwhile. Waiting is on channels, never on a condition variable, so that it can end
+// by a deadline or a context and stands still under virtual time.
+//
+// One caller at a time is inside, as with the file descriptor of a TCP connection: two concurrent Writes
+// do not mix their bytes. The others wait for their turn, and a deadline or the end of the session reaches
+// them one after the other.
+type gate struct {
+	wake   chan struct{} // capacity 1; made when somebody first waits
+	turn   chan struct{} // capacity 1; made when somebody first waits for another caller
+	queued int32         // callers waiting for their turn
+	busy   bool          // a caller is inside
+	opened bool          // since the caller inside last looked
+}
+
+// enter waits for this caller's turn. If stop ends first, it returns stop's error and the caller is not inside.
+func (g *gate) enter(mu *sync.Mutex, stop *stop) error {
+	for g.busy {
+		if g.turn == nil {
+			g.turn = make(chan struct{}, 1)
+		}
+		g.queued++
+		err := stop.wait(mu, g.turn, nil)
+		g.queued--
+		if err != nil {
+			if !g.busy {
+				g.pass() // the turn may have come at the same moment
+			}
+			return err
+		}
+	}
+	g.busy, g.opened = true, false
+	return nil
+}
+
+// leave lets the next caller in.
+func (g *gate) leave() {
+	g.busy = false
+	g.pass()
+}
+
+func (g *gate) pass() {
+	if g.queued > 0 {
+		signal(g.turn)
+	}
+}
+
+// wait, called by the caller inside, returns after open or when stop ends; at once if the gate was opened
+// since the caller entered or last waited. It may return without any reason, so callers look again in a loop.
+func (g *gate) wait(mu *sync.Mutex, stop *stop) error {
+	if g.wake == nil {
+		g.wake = make(chan struct{}, 1)
+	}
+	if !g.opened {
+		if err := stop.wait(mu, g.wake, stop.over); err != nil {
+			return err
+		}
+	}
+	g.opened = false
+	return nil
+}
+
+// open wakes the caller inside.
+func (g *gate) open() {
+	g.opened = true
+	if g.wake != nil {
+		signal(g.wake)
+	}
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // a signal is already on its way
+	}
+}
+
+// stop is what ends a wait early. The zero value never does.
+type stop struct {
+	ctx      context.Context // may be nil
+	deadline *deadline       // may be nil
+	over     <-chan struct{} // closed when there is nothing left to wait for; not an error of its own. May be nil
+}
+
+// wait gives the lock up until c gives a signal, over is closed, or the stop comes. The state that decides
+// is read again after the lock is back.
+func (s *stop) wait(mu *sync.Mutex, c, over <-chan struct{}) error {
+	if err := s.err(); err != nil {
+		return err
+	}
+	var done, passed <-chan struct{}
+	if s.ctx != nil {
+		done = s.ctx.Done()
+	}
+	if s.deadline != nil {
+		passed = s.deadline.wait()
+	}
+	mu.Unlock()
+	select {
+	case <-c:
+	case <-over:
+	case <-done:
+	case <-passed:
+	}
+	mu.Lock()
+	return s.err()
+}
+
+// err returns the reason to stop that holds now. A deadline that was moved while somebody waited counts
+// as it is now.
+func (s *stop) err() error {
+	if s.deadline != nil && s.deadline.passed {
+		return os.ErrDeadlineExceeded
+	}
+	if s.ctx != nil && s.ctx.Err() != nil {
+		return s.ctx.Err()
+	}
+	return nil
+}

@@ -1,0 +1,382 @@
+package conn
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/godwit-net/godwit/protocol"
+	"github.com/godwit-net/godwit/protocol/monotime"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// Stats is what a session has seen so far.
+type Stats = protocol.Stats
+
+// Session is one end of a context between two endpoints. It is a net.Conn over its stream 0, which exists
+// at both ends from the start. All methods may be called by several goroutines at once.
+type Session struct {
+	shard *shard
+
+	mu   sync.Mutex // a short lock: never held over a system call or a wait
+	core *protocol.Session
+	zero Stream // stream 0
+
+	state  gate           // Dial and Confirmed wait for news of the handshake
+	accept [2]acceptQueue // bidirectional and unidirectional streams that the peer opened
+	open   [2]gate        // OpenStream and OpenUniStream wait for the peer's limits
+
+	err    error         // why nothing more happens here; kept
+	over   chan struct{} // closed when err is set
+	closed bool          // the application has closed the session: every call returns err
+
+	dialed   bool // this end is the client
+	ready    bool // streams can be used
+	dead     bool // the core has nothing left to do
+	flushing bool // somebody sends the session's datagrams
+	again    bool // and there may be more of them
+
+	armed      monotime.Time // when the wheel wakes the session at the latest; 0: it does not
+	node       wheelNode     // guarded by the wheel
+	next, prev *Session      // all sessions of the shard, guarded by the shard
+}
+
+// kinds of streams, as indices.
+const (
+	bidi = 0
+	uni  = 1
+)
+
+func newSession(sh *shard, core *protocol.Session, dialed bool) *Session {
+	s := &Session{shard: sh, core: core, dialed: dialed, over: make(chan struct{})}
+	s.zero.session = s
+	s.node.owner = s
+	return s
+}
+
+// receive hands the session its datagrams of a batch, all those in routes, and sends what follows from
+// them once. It marks them as done.
+func (s *Session) receive(now monotime.Time, routes []routed) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range routes {
+		r := &routes[i]
+		if r.session != s {
+			continue
+		}
+		r.session = nil
+		if r.datagram.Data != nil {
+			s.core.HandleDatagram(now, r.datagram)
+		}
+	}
+	s.flush()
+}
+
+// timeout wakes the core if it wants to be woken.
+func (s *Session) timeout(now monotime.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.armed = 0
+	if s.dead {
+		return
+	}
+	if at, _ := s.core.NextTimeout(); !at.IsZero() && !at.After(now) {
+		s.core.HandleTimeout(now)
+	}
+	s.flush()
+}
+
+// flush sends what the core has to send, tells the application what happened, and sets the session's
+// timer. It gives the lock up while it writes. One caller at a time sends, so that datagrams leave in the
+// order in which they were made; another one that comes meanwhile leaves it the work.
+func (s *Session) flush() {
+	if s.flushing {
+		s.again = true
+		return
+	}
+	s.flushing = true
+	b := newBatch()
+	for more := true; more; more = more || s.again {
+		s.again = false
+		b.reset()
+		more = b.fill(s.shard.endpoint.now(), s.core)
+		s.deliver()
+		if len(b.msgs) == 0 {
+			break
+		}
+		s.mu.Unlock()
+		s.shard.write(b)
+		s.mu.Lock()
+	}
+	b.free()
+	s.flushing = false
+	s.arm()
+}
+
+// arm has the wheel wake the session in time. An earlier wake-up that is already set is left as it is:
+// most deadlines only move away, and looking once too often is cheaper than moving each time.
+func (s *Session) arm() {
+	if s.dead {
+		return
+	}
+	at, _ := s.core.NextTimeout()
+	if at.IsZero() || !s.armed.IsZero() && !at.Before(s.armed) {
+		return
+	}
+	s.armed = at
+	s.shard.timers.set(&s.node, at)
+}
+
+// deliver tells the application what happened in the core.
+func (s *Session) deliver() {
+	for {
+		e, ok := s.core.PollEvent()
+		if !ok {
+			return
+		}
+		s.event(&e)
+	}
+}
+
+func (s *Session) event(e *protocol.Event) {
+	switch e.Kind {
+	case protocol.EventEstablished:
+		s.begin()
+	case protocol.EventConfirmed:
+		s.state.open()
+	case protocol.EventStreamOpened:
+		s.opened(e.Stream)
+	case protocol.EventStreamReadable:
+		if t, ok := e.Stream.Context().(*Stream); ok {
+			t.reading.open()
+		}
+	case protocol.EventStreamWritable:
+		if t, ok := e.Stream.Context().(*Stream); ok {
+			t.writing.open()
+		}
+	case protocol.EventStreamsAvailable:
+		s.open[bidi].open()
+		s.open[uni].open()
+	case protocol.EventClosed:
+		s.end(newError(e.Err))
+	case protocol.EventDead:
+		s.dead = true
+		s.shard.remove(s)
+	}
+}
+
+// begin opens the session to the application: at a client to Dial, at a server to the listener.
+func (s *Session) begin() {
+	s.ready = true
+	s.zero.core = s.core.Stream0()
+	s.zero.core.SetContext(&s.zero)
+	s.state.open()
+	if s.dialed {
+		return
+	}
+	code, reason := wire.ServerStopping, "listener closed"
+	if l := s.shard.endpoint.current(); l != nil {
+		code, reason = l.established(s)
+	}
+	if code != 0 {
+		s.core.CloseTransport(s.now(), code, reason)
+		s.again = true
+	}
+}
+
+// end keeps the reason why nothing more happens, and lets everyone who waits know.
+func (s *Session) end(err error) {
+	if s.err != nil {
+		return
+	}
+	s.err = err
+	close(s.over)
+	s.zero.stopTimers()
+	if e, ok := err.(*Error); ok && s.ready && e.Owner != Application {
+		s.shard.endpoint.log.Debug("session ended", "peer", s.core.Peer().Addr.Remote, "owner", e.Owner, "remote", e.Remote, "error", e)
+	}
+}
+
+func (s *Session) now() monotime.Time { return s.shard.endpoint.now() }
+
+// established sends the first packet of the handshake and waits for the server's answer.
+func (s *Session) established(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+	stop := stop{ctx: ctx, over: s.over}
+	for !s.ready && s.err == nil {
+		if err := s.state.wait(&s.mu, &stop); err != nil {
+			s.giveUp(err)
+			break
+		}
+	}
+	if !s.ready {
+		return s.err
+	}
+	return nil
+}
+
+// giveUp ends a handshake whose context has ended.
+func (s *Session) giveUp(err error) {
+	if s.ready {
+		return // the answer came at the last moment
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = &Error{cause: &silence{ctx: err}}
+	}
+	s.closed = true
+	s.end(err)
+	s.core.CloseWithError(s.now(), 0, "")
+	s.flush()
+}
+
+// Confirmed waits until the server has proved that it holds all keys of the session, which takes half a
+// round trip more than Dial. At the server it returns at once.
+func (s *Session) Confirmed(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stop := stop{ctx: ctx, over: s.over}
+	if err := s.state.enter(&s.mu, &stop); err != nil {
+		return err
+	}
+	defer s.state.leave()
+	for !s.core.Confirmed() {
+		if s.err != nil {
+			return s.err
+		}
+		if err := s.state.wait(&s.mu, &stop); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read reads from stream 0. At the peer's end of it, or when the peer has closed the session in good order,
+// it returns io.EOF after the last byte.
+func (s *Session) Read(p []byte) (int, error) { return s.zero.Read(p) }
+
+// Write writes to stream 0. It returns when the bytes are accepted for sending.
+func (s *Session) Write(p []byte) (int, error) { return s.zero.Write(p) }
+
+// CloseWrite ends the sending direction of stream 0: the peer reads io.EOF after what was written.
+func (s *Session) CloseWrite() error { return s.zero.CloseWrite() }
+
+// Close ends the session in good order. It returns at once; what was written, on all streams, is still
+// delivered, as long as the peer acknowledges some of it every 5 s, and for at most 60 s. The peer reads
+// what is left and then io.EOF. All calls on the session fail with net.ErrClosed from now on.
+func (s *Session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.closed = true
+	if s.err == nil {
+		s.end(&Error{Owner: Application, cause: net.ErrClosed})
+	}
+	s.core.Shutdown(s.now())
+	s.flush()
+	return nil
+}
+
+// CloseWithError ends the session at once and drops what was not delivered. The peer's calls fail with an
+// *Error of the application that has this code (0 to 2^62-1) and reason (at most 256 bytes).
+func (s *Session) CloseWithError(code uint64, reason string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	wasClosed := s.closed
+	s.closed = true
+	if s.err == nil {
+		s.end(newError(&protocol.ApplicationError{Code: code, Reason: reason}))
+	}
+	s.core.CloseWithError(s.now(), code, reason)
+	s.flush()
+	if wasClosed {
+		return net.ErrClosed
+	}
+	return nil
+}
+
+// closeTransport ends the session at once for a reason that is not the application's.
+func (s *Session) closeTransport(code wire.ErrorCode, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.core.CloseTransport(s.now(), code, reason)
+	s.flush()
+}
+
+// Flush sends what can be sent now. Writes do so themselves; it is for programs that work in ticks.
+func (s *Session) Flush() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	s.flush()
+	return nil
+}
+
+// Done returns a channel that is closed when the session has ended, or this end has closed it.
+func (s *Session) Done() <-chan struct{} { return s.over }
+
+// Err returns why the session has ended, nil while it lives.
+func (s *Session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Stats returns the counters of the session and the state of its path.
+func (s *Session) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.Stats()
+}
+
+// Peer returns what is known about the other end.
+func (s *Session) Peer() PeerInfo {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.core.Peer()
+	return PeerInfo{
+		PublicKey: p.PublicKey, PresharedKeyID: p.PSKID, Addr: p.Addr.Remote,
+		AppProtocol: p.AppProtocol, ChannelBinding: p.ChannelBinding,
+	}
+}
+
+// LocalAddr returns the address of this end's socket, with the IP address that the peer sends to where that is known.
+func (s *Session) LocalAddr() net.Addr {
+	s.mu.Lock()
+	local := s.core.Peer().Addr.Local
+	s.mu.Unlock()
+	if local.IsValid() {
+		return net.UDPAddrFromAddrPort(local)
+	}
+	return s.shard.sock.Addr()
+}
+
+// RemoteAddr returns the peer's current address. It can change.
+func (s *Session) RemoteAddr() net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return net.UDPAddrFromAddrPort(s.core.Peer().Addr.Remote)
+}
+
+// SetDeadline sets both deadlines of stream 0. The zero time means none.
+func (s *Session) SetDeadline(t time.Time) error { return s.zero.SetDeadline(t) }
+
+// SetReadDeadline sets when reads of stream 0 fail with os.ErrDeadlineExceeded. The zero time means never.
+func (s *Session) SetReadDeadline(t time.Time) error { return s.zero.SetReadDeadline(t) }
+
+// SetWriteDeadline sets when writes to stream 0 fail with os.ErrDeadlineExceeded. The zero time means never.
+func (s *Session) SetWriteDeadline(t time.Time) error { return s.zero.SetWriteDeadline(t) }
+
+var (
+	_ net.Conn     = (*Session)(nil)
+	_ net.Conn     = (*Stream)(nil)
+	_ net.Listener = (*Listener)(nil)
+	_ net.Error    = (*Error)(nil)
+)

@@ -1,0 +1,284 @@
+package conn
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-net/godwit/conn/udp"
+	"github.com/godwit-net/godwit/protocol"
+	"github.com/godwit-net/godwit/protocol/monotime"
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+const (
+	// maxReadPause is the longest pause after a read that failed; failures that go on must not burn a processor.
+	maxReadPause = 100 * time.Millisecond
+	// maxReadFailures in a row end the endpoint: that is more than five seconds in which nothing was read.
+	maxReadFailures = 60
+)
+
+// shard is one socket with the sessions whose IDs name it. Its reader takes datagrams from the socket and
+// hands them to their sessions; those that the kernel gave to another shard's socket come from that one's
+// reader. Its wheel wakes sessions when they asked for it.
+type shard struct {
+	endpoint *Endpoint
+	sock     *udp.Socket
+	index    int
+
+	mu    sync.Mutex // guards what follows; taken after a session's lock, never before one
+	core  *protocol.Endpoint
+	first *Session // all sessions, in a list through Session.next
+	node  wheelNode
+	armed monotime.Time // where node is in the wheel; 0: nowhere
+
+	timers timers
+
+	unread  atomic.Uint64 // reads that failed
+	unsent  atomic.Uint64 // datagrams that the system refused to send
+	ignored atomic.Uint64 // first packets that came while nobody listened
+}
+
+// routed is a datagram on its way to its session.
+type routed struct {
+	session  *Session
+	datagram protocol.Datagram
+}
+
+// reader is the scratch memory of a shard's reading goroutine.
+type reader struct {
+	in     *udp.ReadBatch
+	routes []routed
+	// touched are the shards whose endpoint dealt with a datagram itself and may have replies.
+	touched []bool
+}
+
+// read is the shard's reading goroutine.
+func (sh *shard) read() {
+	r := reader{in: udp.NewReadBatch(), touched: make([]bool, len(sh.endpoint.shards))}
+	failures := 0
+	for {
+		msgs, err := sh.sock.ReadBatch(r.in)
+		if err == nil {
+			failures = 0
+			sh.handle(&r, msgs)
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			sh.endpoint.readerDone(err)
+			return
+		}
+		sh.unread.Add(1)
+		if failures++; failures == maxReadFailures {
+			sh.endpoint.readerDone(err)
+			return
+		}
+		time.Sleep(min(time.Millisecond<<min(failures, 10), maxReadPause))
+	}
+}
+
+// handle takes one batch of datagrams.
+func (sh *shard) handle(r *reader, msgs []udp.Message) {
+	now := sh.endpoint.now()
+	for i := range msgs {
+		d := protocol.Datagram{
+			Data: msgs[i].Data,
+			Addr: protocol.AddrPair{Local: msgs[i].Local, Remote: msgs[i].Remote},
+			ECN:  wire.ECN(msgs[i].ECN),
+		}
+		sh.home(d.Data).dispatch(r, now, d)
+	}
+	for i := range r.routes {
+		if s := r.routes[i].session; s != nil {
+			s.receive(now, r.routes[i:])
+		}
+	}
+	clear(r.routes)
+	r.routes = r.routes[:0]
+	for i, touched := range r.touched {
+		if touched {
+			r.touched[i] = false
+			sh.endpoint.shards[i].reply(now)
+		}
+	}
+}
+
+// home returns the shard to which a datagram belongs by its destination: the last octet of a server's ID
+// says so. First packets belong where the kernel put them.
+func (sh *shard) home(data []byte) *shard {
+	shards := sh.endpoint.shards
+	if len(shards) == 1 {
+		return sh
+	}
+	if last, ok := serverIDTail(data); ok {
+		return shards[int(last)%len(shards)]
+	}
+	return sh
+}
+
+// serverIDTail returns the last octet of the server's ID to which a datagram is addressed, if it is.
+func serverIDTail(data []byte) (last byte, ok bool) {
+	if len(data) > wire.ServerIDLen && wire.IsShort(data[0]) {
+		return data[wire.ServerIDLen], true
+	}
+	if kindOf(data) != wire.KindFin {
+		return 0, false
+	}
+	long, err := wire.ParseLong(data)
+	if err != nil || long.DCID.Len() != wire.ServerIDLen {
+		return 0, false
+	}
+	id := long.DCID.Array()
+	return id[wire.ServerIDLen-1], true
+}
+
+// kindOf returns the kind of a handshake packet, or wire.KindInvalid.
+func kindOf(data []byte) wire.Kind {
+	if len(data) == 0 || !wire.IsLong(data[0]) {
+		return 0
+	}
+	long, err := wire.ParseLong(data)
+	if err != nil {
+		return 0
+	}
+	return long.Kind
+}
+
+// dispatch finds the session of one datagram, or lets the endpoint's core deal with it. A session that is
+// complete with this datagram is routed without one, so that it can say what it has to say.
+func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if !sh.endpoint.listening.Load() && kindOf(d.Data) == wire.KindInit {
+		sh.ignored.Add(1)
+		return
+	}
+	if core := sh.core.Dispatch(now, d); core != nil {
+		if s, ok := core.Context().(*Session); ok {
+			r.routes = append(r.routes, routed{session: s, datagram: d})
+		}
+		return
+	}
+	r.touched[sh.index] = true
+	for {
+		core, ok := sh.core.Accept()
+		if !ok {
+			break
+		}
+		r.routes = append(r.routes, routed{session: sh.add(core, false)})
+	}
+	sh.arm()
+}
+
+// add makes the session of a core, under the shard's lock.
+func (sh *shard) add(core *protocol.Session, dialed bool) *Session {
+	s := newSession(sh, core, dialed)
+	core.SetContext(s)
+	s.next = sh.first
+	if s.next != nil {
+		s.next.prev = s
+	}
+	sh.first = s
+	sh.endpoint.retain()
+	return s
+}
+
+// remove forgets a session whose core is dead.
+func (sh *shard) remove(s *Session) {
+	sh.mu.Lock()
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		sh.first = s.next
+	}
+	s.next, s.prev = nil, nil
+	sh.mu.Unlock()
+	sh.timers.remove(&s.node)
+	sh.endpoint.release()
+}
+
+// sessions returns all sessions of the shard.
+func (sh *shard) sessions() (all []*Session) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for s := sh.first; s != nil; s = s.next {
+		all = append(all, s)
+	}
+	return all
+}
+
+// reply sends what the endpoint's core has to say itself.
+func (sh *shard) reply(now monotime.Time) {
+	b := newBatch()
+	defer b.free()
+	for more := true; more; b.reset() {
+		sh.mu.Lock()
+		more = b.fill(now, sh.core)
+		sh.mu.Unlock()
+		sh.write(b)
+	}
+}
+
+// write sends a batch. What the system refuses is lost like any other datagram; the core finds out.
+func (sh *shard) write(b *batch) {
+	if len(b.msgs) == 0 {
+		return
+	}
+	sent, _ := sh.sock.WriteBatch(b.msgs) // the number says all
+	if lost := len(b.msgs) - sent; lost > 0 {
+		sh.unsent.Add(uint64(lost))
+	}
+}
+
+// arm sets the timer of the endpoint's core, under the shard's lock.
+func (sh *shard) arm() {
+	at := sh.core.NextTimeout()
+	if !at.IsZero() && (sh.armed.IsZero() || at.Before(sh.armed)) {
+		sh.armed = at
+		sh.timers.set(&sh.node, at)
+	}
+}
+
+// timeout does what the endpoint's core wanted to be woken for.
+func (sh *shard) timeout(now monotime.Time) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.armed = 0
+	sh.core.HandleTimeout(now)
+	sh.arm()
+}
+
+// registry lets sessions claim their names in the table of their shard, from under their own locks.
+type registry struct{ sh *shard }
+
+func (r registry) NewID(s *protocol.Session) (wire.ID, wire.ResetToken) {
+	r.sh.mu.Lock()
+	defer r.sh.mu.Unlock()
+	if s.Context() == nil {
+		r.sh.add(s, true) // a session that dials, in the moment before it can be found
+	}
+	return r.sh.core.NewID(s)
+}
+
+func (r registry) RetireID(id wire.ID) {
+	r.sh.mu.Lock()
+	defer r.sh.mu.Unlock()
+	r.sh.core.RetireID(id)
+}
+
+func (r registry) AddResetToken(token wire.ResetToken, s *protocol.Session) {
+	r.sh.mu.Lock()
+	defer r.sh.mu.Unlock()
+	r.sh.core.AddResetToken(token, s)
+}
+
+func (r registry) RemoveResetToken(token wire.ResetToken) {
+	r.sh.mu.Lock()
+	defer r.sh.mu.Unlock()
+	r.sh.core.RemoveResetToken(token)
+}
