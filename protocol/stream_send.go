@@ -101,23 +101,36 @@ func (s *Stream) ResetAt(code, prefix uint64) {
 		return
 	}
 	w.code = min(code, maxOffset)
-	w.blocked = sentUnset
-	end := min(max(prefix, w.pipe.start), w.pipe.end)
-	w.pipe.truncate(end)
-	w.acked.sub(end, maxOffset)
-	w.lost.sub(end, maxOffset)
+	w.truncate(min(max(prefix, w.pipe.start), w.pipe.end))
 	w.reset.queue()
 	s.queueControl()
 	s.wake()
 	s.settle()
 }
 
-// stop answers the peer's STOP_SENDING.
+// truncate forgets the data from end on.
+func (w *sendStream) truncate(end uint64) {
+	w.pipe.truncate(end)
+	w.acked.sub(end, maxOffset)
+	w.lost.sub(end, maxOffset)
+	if w.next >= end {
+		w.blocked = sentUnset
+	}
+}
+
+// stop answers the peer's STOP_SENDING. A reset that still has a prefix to deliver gives that up: the
+// peer takes no more, and may leave no credit for it.
 //
 // spec: STR-18
 func (s *Stream) stop(code uint64) {
 	w := &s.send
-	if w.reset.isSet() || w.over() || s.streams.err != nil {
+	if w.over() || s.streams.err != nil {
+		return
+	}
+	if w.reset.isSet() {
+		w.truncate(w.pipe.start)
+		s.queueControl()
+		s.settle()
 		return
 	}
 	w.stopped = true

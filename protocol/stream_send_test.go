@@ -264,6 +264,16 @@ func TestStopIsAnsweredByReset(t *testing.T) { // spec: STR-18
 	client.wantFrames("with the peer's code", wire.ResetStream{ID: 4, Code: 77, FinalSize: 3})
 }
 
+func TestStopOfAStreamThatIsResetDropsThePrefix(t *testing.T) { // spec: STR-18
+	client, s := sendingStream(t)
+	writeStream(t, s, make([]byte, testStreamWindow+1))
+	client.packet(testPacket)
+	s.ResetAt(1, testStreamWindow+1)
+	client.wantFrames("the reset waits for the last byte of its prefix", wire.StreamDataBlocked{ID: 4, Limit: testStreamWindow})
+	require.NoError(t, client.handle(wire.StopSending{ID: 4, Code: 7}))
+	client.wantFrames("no longer", wire.ResetStream{ID: 4, Code: 1, FinalSize: testStreamWindow})
+}
+
 func TestStopOfAnEndedStreamIsAnsweredToo(t *testing.T) { // spec: STR-18
 	client, s := sendingStream(t)
 	writeStream(t, s, []byte("abc"))

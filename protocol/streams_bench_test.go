@@ -18,7 +18,7 @@ type streamLoop struct {
 	facts          []fact
 }
 
-func newStreamLoop(tb testing.TB, size int) *streamLoop {
+func newStreamLoop(tb testT, size int) *streamLoop {
 	limits := testLimits()
 	limits.MaxData, limits.MaxStreamDataBidiRemote = DefaultSessionWindow, DefaultStreamWindow
 	client, server := newStreamsEnds(tb, limits)

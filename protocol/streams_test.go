@@ -40,10 +40,16 @@ func wideLimits() wire.Parameters {
 	return p
 }
 
+// testT is what tests, benchmarks and property tests have in common.
+type testT interface {
+	require.TestingT
+	Helper()
+}
+
 // streamsEnd is the streams of one end of a session, without the session.
 type streamsEnd struct {
 	streamsState
-	tb     testing.TB
+	tb     testT
 	events []Event
 }
 
@@ -53,7 +59,7 @@ type sentFrames struct {
 	facts []fact
 }
 
-func newStreamsEnd(tb testing.TB, client bool, local, remote wire.Parameters) *streamsEnd {
+func newStreamsEnd(tb testT, client bool, local, remote wire.Parameters) *streamsEnd {
 	e := &streamsEnd{tb: tb}
 	e.init(streamsConfig{client: client, local: local, remote: remote, onEvent: func(k EventKind, s *Stream) {
 		e.events = append(e.events, Event{Kind: k, Stream: s})
@@ -63,7 +69,7 @@ func newStreamsEnd(tb testing.TB, client bool, local, remote wire.Parameters) *s
 }
 
 // newStreamsEnds returns a client and a server with the same limits.
-func newStreamsEnds(tb testing.TB, limits wire.Parameters) (client, server *streamsEnd) {
+func newStreamsEnds(tb testT, limits wire.Parameters) (client, server *streamsEnd) {
 	return newStreamsEnd(tb, true, limits, limits), newStreamsEnd(tb, false, limits, limits)
 }
 
@@ -105,7 +111,7 @@ func (e *streamsEnd) handle(f wire.Frame) error {
 }
 
 // framesOf returns the frames of a packet, padding apart.
-func framesOf(tb testing.TB, b []byte) (frames []wire.Frame) {
+func framesOf(tb testT, b []byte) (frames []wire.Frame) {
 	for len(b) > 0 {
 		f, n := wire.ParseFrame(b)
 		require.Positive(tb, n, "a packet of ours does not parse")
@@ -195,7 +201,7 @@ func (e *streamsEnd) openStream(uni bool) *Stream {
 	return s
 }
 
-func writeStream(tb testing.TB, s *Stream, data []byte) {
+func writeStream(tb testT, s *Stream, data []byte) {
 	tb.Helper()
 	n, err := s.Write(data)
 	require.NoError(tb, err)
@@ -215,14 +221,14 @@ func readStream(s *Stream) ([]byte, error) {
 	}
 }
 
-func wantStreamRead(tb testing.TB, s *Stream, want string, end error, what string) {
+func wantStreamRead(tb testT, s *Stream, want string, end error, what string) {
 	tb.Helper()
 	got, err := readStream(s)
 	require.Equal(tb, want, string(got), what)
 	require.Equal(tb, end, err, what)
 }
 
-func wantTransportCode(tb testing.TB, code wire.ErrorCode, err error, what string) {
+func wantTransportCode(tb testT, code wire.ErrorCode, err error, what string) {
 	tb.Helper()
 	var te *TransportError
 	require.ErrorAs(tb, err, &te, what)
