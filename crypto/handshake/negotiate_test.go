@@ -94,6 +94,8 @@ func TestInitOfAVersionThatIsNotSpokenIsNotRead(t *testing.T) {
 	b := e.client.AppendInit(nil)
 	b[4] = 2
 	require.ErrorIs(t, e.receiveInit(b), ErrVersion)
+	require.ErrorIs(t, e.receiveInit(append(b, 0)), ErrVersion, "another version may have a longer INIT")
+	require.ErrorIs(t, e.receiveInit(b[:1199]), ErrMalformed, "and no shorter one")
 	require.Zero(t, e.server.Agreements())
 }
 

@@ -36,13 +36,16 @@ type Init struct {
 // are reserved. It allocates nothing.
 func (s *Server) ParseInit(in *Init, datagram []byte, headerLen int) error {
 	*in = Init{}
-	// spec: HS-1
-	if len(datagram) != InitSize || !hasHeader(datagram, headerLen) {
+	if len(datagram) < InitSize || !hasHeader(datagram, headerLen) {
 		return ErrMalformed
 	}
-	// spec: HS-4
+	// The INIT of another version may be longer. spec: HS-4
 	if in.version = headerVersion(datagram); !s.speaks(in.version) {
 		return ErrVersion
+	}
+	// spec: HS-1
+	if len(datagram) != InitSize {
+		return ErrMalformed
 	}
 	body := datagram[headerLen:]
 	in.kind = TokenKind(body[0])
