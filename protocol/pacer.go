@@ -9,6 +9,8 @@ const (
 	// paceQuantumPackets is the least that may leave at once, in datagrams: one alone would make
 	// slow paths wake for each.
 	paceQuantumPackets = 2
+	// lateTimer is how late a timer may be. Who comes later than that had nothing to send.
+	lateTimer = 5 * time.Millisecond
 	// derivedPacing is the rate that a controller without one gets, in windows per round trip: a
 	// window that doubles must not be held back.
 	derivedPacing = 2
@@ -42,8 +44,8 @@ func (p *pacer) refill(now Time) {
 		return
 	}
 	limit := p.quantum
-	if !p.wake.IsZero() && now > p.wake {
-		limit += min(p.rate*float64(now.Sub(p.wake)), p.quantum)
+	if late := now.Sub(p.wake); late > 0 && late <= lateTimer {
+		limit += min(p.rate*float64(late), p.quantum)
 	}
 	gain := p.rate * float64(now.Sub(p.last))
 	p.credit = max(p.credit, min(p.credit+gain, limit))
