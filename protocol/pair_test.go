@@ -22,7 +22,7 @@ func seeded(seed uint64) io.Reader {
 
 // pair is a client and a server endpoint on a wire whose every datagram a test may look at.
 type pair struct {
-	t      *testing.T
+	t      testing.TB
 	now    Time
 	delay  time.Duration
 	client *Endpoint
@@ -50,7 +50,7 @@ type flight struct {
 
 type pairOption func(client, server *Config, se *EndpointConfig)
 
-func newPair(t *testing.T, options ...pairOption) *pair {
+func newPair(t testing.TB, options ...pairOption) *pair {
 	t.Helper()
 	p := &pair{
 		t: t, now: Time(time.Second), delay: 10 * time.Millisecond,
@@ -254,8 +254,8 @@ func TestClientDataFlowsWithTheLastHandshakePacket(t *testing.T) {
 	require.Equal(t, "hello", string(buf[:n]))
 }
 
-// transfer writes size bytes on a stream of from and reads them at to.
-func (p *pair) transfer(w *Stream, r func() *Stream, size int) {
+// transfer writes size bytes to w, and its end if asked to, and reads them at r.
+func (p *pair) transfer(w *Stream, r func() *Stream, size int, end bool) {
 	p.t.Helper()
 	data := make([]byte, size)
 	_, _ = seeded(5).Read(data)
@@ -271,7 +271,7 @@ func (p *pair) transfer(w *Stream, r func() *Stream, size int) {
 				break
 			}
 		}
-		if sent == size {
+		if sent == size && end {
 			w.CloseWrite()
 		}
 		for st := r(); st != nil; {
@@ -285,7 +285,7 @@ func (p *pair) transfer(w *Stream, r func() *Stream, size int) {
 				break
 			}
 		}
-		return false
+		return !end && len(got) == size
 	})
 	require.True(p.t, done, "transfer of %d bytes finishes, got %d", size, len(got))
 	require.Equal(p.t, data, got)
@@ -294,8 +294,8 @@ func (p *pair) transfer(w *Stream, r func() *Stream, size int) {
 func TestStreamCarriesAMegabyteBothWays(t *testing.T) {
 	p := newPair(t)
 	p.connect()
-	p.transfer(p.cs.Stream0(), func() *Stream { return p.ss.Stream0() }, 1<<20)
-	p.transfer(p.ss.Stream0(), func() *Stream { return p.cs.Stream0() }, 1<<20)
+	p.transfer(p.cs.Stream0(), func() *Stream { return p.ss.Stream0() }, 1<<20, true)
+	p.transfer(p.ss.Stream0(), func() *Stream { return p.cs.Stream0() }, 1<<20, true)
 }
 
 func TestStreamSurvivesTwentyPercentLoss(t *testing.T) {
@@ -308,7 +308,7 @@ func TestStreamSurvivesTwentyPercentLoss(t *testing.T) {
 		return 1
 	}
 	p.connect()
-	p.transfer(p.cs.Stream0(), func() *Stream { return p.ss.Stream0() }, 1<<20)
+	p.transfer(p.cs.Stream0(), func() *Stream { return p.ss.Stream0() }, 1<<20, true)
 }
 
 func TestShutdownDeliversEverythingThenEOF(t *testing.T) {

@@ -349,7 +349,7 @@ func TestPathSizeIsFoundSoonAfterTheHandshake(t *testing.T) {
 func TestLoopbackSizedDatagramsAreFound(t *testing.T) {
 	p := newPair(t)
 	p.connect()
-	p.transfer(p.cs.Stream0(), func() *Stream { return p.ss.Stream0() }, 8<<20)
+	p.transfer(p.cs.Stream0(), func() *Stream { return p.ss.Stream0() }, 8<<20, true)
 	require.Greater(t, p.cs.Stats().MTU, 60_000)
 }
 
