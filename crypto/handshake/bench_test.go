@@ -101,8 +101,8 @@ func BenchmarkServerFin(b *testing.B) {
 				fin, _ := e.deliver()
 				b.ReportAllocs()
 				for b.Loop() {
-					e.half.done = false
-					_, err := e.half.HandleFin(fin, 14)
+					h := *e.half
+					_, err := h.HandleFin(fin, 14)
 					require.NoError(b, err)
 				}
 			})

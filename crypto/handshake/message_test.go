@@ -245,6 +245,9 @@ func TestSecondFinIsNotAccepted(t *testing.T) {
 	e.run()
 	_, err := e.half.HandleFin(e.client.AppendFin(nil), len(finHeader(Version1, serverID)))
 	require.ErrorIs(t, err, ErrUnexpected)
+	require.Equal(t, symmetric{}, e.half.sym, "the keys are forgotten")
+	require.Equal(t, ephemeral{}, e.half.ephemeral)
+	require.Empty(t, e.half.AppendFragment(nil, 0))
 }
 
 func TestCompactHalfStillTakesTheFin(t *testing.T) {
@@ -300,9 +303,12 @@ func TestPoolGivesEachKeyOnce(t *testing.T) {
 	seen := map[string]bool{}
 	for range 5 {
 		e := newEnds(t, setting{server: func(c *ServerConfig) { c.Pool, c.Rand = pool, seeded(uint64(len(seen))) }})
-		client, server := e.run()
-		requireSame(t, client, server)
+		e.respond()
 		seen[string(coreOf(e.half)[:32])] = true
+		fin, client := e.deliver()
+		server, err := e.half.HandleFin(fin, len(finHeader(Version1, serverID)))
+		require.NoError(t, err)
+		requireSame(t, client, server)
 	}
 	require.Len(t, seen, 5)
 	require.Zero(t, pool.Len())

@@ -12,7 +12,8 @@ import (
 // that a forged one cannot stand in the way of the real one. Errors:
 // ErrMalformed, ErrAuth, ErrWeakKey, and ErrUnexpected after success.
 //
-// A FIN that was not made by the client of this RESP costs one AEAD.
+// A FIN that was not made by the client of this RESP costs one AEAD. After
+// success the keys of the handshake are forgotten, and the RESP with them.
 func (h *Half) HandleFin(datagram []byte, headerLen int) (Result, error) {
 	// spec: HS-31
 	if !hasHeader(datagram, headerLen) || len(datagram)-headerLen != finBody {
@@ -44,9 +45,9 @@ func (h *Half) HandleFin(datagram []byte, headerLen int) (Result, error) {
 	if err := openConfirm(s, body[keySize+tagSize:]); err != nil {
 		return Result{}, err
 	}
-	h.done = true
 	r := s.finish()
 	r.Suite, r.PeerStatic, r.PSKID = h.suite, client, h.pskID
+	h.Clear() // nothing else may be read with these keys
 	return r, nil
 }
 

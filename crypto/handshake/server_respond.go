@@ -58,7 +58,7 @@ func (s *Server) respond(in *Init, header, payload []byte, response *Response, e
 }
 
 // Half is a handshake that a server has answered and the client has not
-// finished.
+// finished. It is used by the goroutine that uses its server.
 type Half struct {
 	server    *Server
 	ephemeral ephemeral
@@ -96,7 +96,7 @@ func appendFragment(b, header []byte, offset, total int, chunk []byte, key *[key
 func (h *Half) Fragments() int { return MaxFragments }
 
 // AppendFragment appends datagram i of the RESP with its header, the same bytes
-// at every call.
+// at every call; nothing once the handshake is finished or cleared.
 func (h *Half) AppendFragment(b []byte, i int) []byte {
 	if i == 0 {
 		return append(b, h.response[:h.split]...)
