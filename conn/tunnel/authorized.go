@@ -38,11 +38,11 @@ func ParseAuthorized(file string, r io.Reader) (*Authorized, error) {
 	for lines.Scan() {
 		number++
 		if err := a.addLine(lines.Text()); err != nil {
-			return nil, fmt.Errorf("%s:%d: %w", file, number, err)
+			return nil, fmt.Errorf("%s line %d: %w", file, number, err)
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return nil, fmt.Errorf("%s:%d: the line is too long; write one key a line", file, number+1)
+		return nil, fmt.Errorf("%s line %d: the line is too long; write one key a line", file, number+1)
 	}
 	if lines.Err() != nil {
 		return nil, fmt.Errorf("%s: %w", file, lines.Err())

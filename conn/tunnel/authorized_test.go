@@ -50,11 +50,11 @@ func TestBadAuthorizedFilesAreRefusedWithLineAndFix(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                               "clients: holds no key",
 		"# only words\n":                 "clients: holds no key",
-		"\nhello\n":                      "clients:2: ",
-		key + "\n" + key + " again":      "clients:2: this key stands in the file twice",
-		key + " na\x1bme":                "clients:1: the name has characters",
-		key[:len(key)-1] + "q":           "clients:1: ",
-		"#\n" + strings.Repeat("x", 1e5): "clients:2: the line is too long",
+		"\nhello\n":                      "clients line 2: ",
+		key + "\n" + key + " again":      "clients line 2: this key stands in the file twice",
+		key + " na\x1bme":                "clients line 1: the name has characters",
+		key[:len(key)-1] + "q":           "clients line 1: ",
+		"#\n" + strings.Repeat("x", 1e5): "clients line 2: the line is too long",
 	} {
 		_, err := ParseAuthorized("clients", strings.NewReader(text))
 		require.ErrorContains(t, err, want, "%.40q", text)

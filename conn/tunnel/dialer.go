@@ -1,0 +1,123 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+)
+
+// dialer connects to targets within the rules of a server.
+type dialer struct {
+	rules   Rules
+	resolve func(ctx context.Context, name string) ([]netip.Addr, error)
+	connect func(ctx context.Context, a netip.AddrPort) (tcpConn, error)
+}
+
+func newDialer(rules Rules) *dialer {
+	return &dialer{rules: rules, resolve: resolveName, connect: connectTCP}
+}
+
+func resolveName(ctx context.Context, name string) ([]netip.Addr, error) {
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+}
+
+func connectTCP(ctx context.Context, a netip.AddrPort) (tcpConn, error) {
+	var d net.Dialer
+	c, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, a)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// dial connects to a target, or says why not. It takes at most dialTimeout.
+func (d *dialer) dial(ctx context.Context, t Target) (tcpConn, *RefusedError) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	addrs, refusal := d.addresses(ctx, t)
+	if refusal != nil {
+		return nil, refusal
+	}
+	var last *RefusedError
+	for i, a := range addrs {
+		c, err := d.connectOne(ctx, netip.AddrPortFrom(a, t.Port), len(addrs)-i) // spec: TUN-8
+		if err == nil {
+			return c, nil
+		}
+		last = &RefusedError{Target: t, Code: dialCode(err)}
+	}
+	return nil, last
+}
+
+// addresses returns what may be dialled for a target: at least one address, each of them allowed.
+func (d *dialer) addresses(ctx context.Context, t Target) ([]netip.Addr, *RefusedError) {
+	if t.Addr.IsValid() {
+		if !d.rules.allowsAddr(t.Network, t.Addr, t.Port) {
+			return nil, notAllowed(t)
+		}
+		return []netip.Addr{t.Addr}, nil
+	}
+	byName := d.rules.allowsName(t.Network, t.Name, t.Port)
+	if !byName && !d.rules.hasRange(t.Network, t.Port) {
+		return nil, notAllowed(t)
+	}
+	found, err := d.resolve(ctx, t.Name) // spec: TUN-8
+	if err != nil || len(found) == 0 {
+		return nil, &RefusedError{Target: t, Code: nameCode(err)}
+	}
+	var addrs []netip.Addr
+	for _, a := range found {
+		a = a.Unmap()
+		allowed := byName && !neverAllowed(a) || d.rules.allowsAddr(t.Network, a, t.Port)
+		if allowed && len(addrs) < maxAddresses {
+			addrs = append(addrs, a)
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, notAllowed(t)
+	}
+	return addrs, nil
+}
+
+func notAllowed(t Target) *RefusedError {
+	return &RefusedError{Target: t, Code: CodeNotAllowed, Reason: "no --allow rule of the server covers it"}
+}
+
+// connectOne dials one of several addresses with its share of the time that is left.
+func (d *dialer) connectOne(ctx context.Context, a netip.AddrPort, left int) (tcpConn, error) {
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/time.Duration(left))
+		defer cancel()
+	}
+	return d.connect(ctx, a)
+}
+
+// nameCode tells a name that does not exist from a resolver that does not answer.
+func nameCode(err error) Code {
+	var dns *net.DNSError
+	if errors.As(err, &dns) && dns.IsTimeout || errors.Is(err, context.DeadlineExceeded) {
+		return CodeTimeout
+	}
+	return CodeNameUnknown
+}
+
+// dialCode turns the error of a connection attempt into the code of the reply.
+func dialCode(err error) Code { // spec: TUN-10
+	var timeout net.Error
+	switch {
+	case isRefused(err):
+		return CodeRefused
+	case isUnreachable(err):
+		return CodeUnreachable
+	case errors.Is(err, context.Canceled):
+		return CodeStopping
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded),
+		errors.As(err, &timeout) && timeout.Timeout():
+		return CodeTimeout
+	}
+	return CodeFailed
+}

@@ -1,0 +1,65 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+
+	"github.com/godwit-net/godwit/conn"
+)
+
+// Codes of CLOSE_APP on a tunnel session.
+const (
+	closeDone          = 0
+	closeNotAuthorized = 1
+)
+
+// Codes of RESET_STREAM and STOP_SENDING on the streams of a tunnel.
+const (
+	streamReset       = 1 // the TCP connection was reset, or failed in another way
+	streamRefused     = 2 // the request was refused; the reply says why
+	streamBadPreamble = 3 // the preamble did not come in time or made no sense
+)
+
+// session is what a tunnel needs of a *conn.Session. It is an interface so that reconnecting is
+// tested in virtual time, without packets.
+type session interface {
+	OpenStream(ctx context.Context) (stream, error)
+	AcceptStream(ctx context.Context) (stream, error)
+	CloseWithError(code uint64, reason string) error
+	Done() <-chan struct{} // closed when the session has ended
+	Err() error            // why it ended
+}
+
+// stream is what a tunnel needs of a *conn.Stream.
+type stream interface {
+	net.Conn
+	CloseWrite() error
+	Reset(code uint64)
+	CancelRead(code uint64)
+}
+
+// tcpConn is what a tunnel needs of a *net.TCPConn.
+type tcpConn interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(seconds int) error
+}
+
+// connSession makes a session of a *conn.Session: the streams get their interface type.
+type connSession struct{ *conn.Session }
+
+func (s connSession) OpenStream(ctx context.Context) (stream, error) {
+	t, err := s.Session.OpenStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (s connSession) AcceptStream(ctx context.Context) (stream, error) {
+	t, err := s.Session.AcceptStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
