@@ -3,10 +3,24 @@ package handshake
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"crypto/subtle"
 )
 
 // maxMAC is the longest input of mac: a RESP fragment up to its own MAC.
 const maxMAC = FragmentSize
+
+// The pads of RFC 2104, a block each.
+var (
+	innerPad = padBlock(0x36)
+	outerPad = padBlock(0x5c)
+)
+
+func padBlock(v byte) (b [sha256.BlockSize]byte) {
+	for i := range b {
+		b[i] = v
+	}
+	return b
+}
 
 // mac is HMAC-SHA256 cut to 16 bytes. crypto/hmac allocates its state, and
 // servers check these before they know anything about the sender, so the
@@ -15,13 +29,8 @@ const maxMAC = FragmentSize
 // bytes together; callers have checked that.
 func mac(key *[keySize]byte, parts ...[]byte) (out [tagSize]byte) {
 	var inner [sha256.BlockSize + maxMAC]byte
-	for i := range sha256.BlockSize {
-		inner[i] = 0x36
-	}
-	for i, v := range key {
-		inner[i] ^= v
-	}
-	n := sha256.BlockSize
+	n := copy(inner[:], innerPad[:])
+	subtle.XORBytes(inner[:keySize], innerPad[:], key[:])
 	for _, p := range parts {
 		if len(p) > len(inner)-n {
 			panic("BUG: input of a MAC is too long")
@@ -31,12 +40,8 @@ func mac(key *[keySize]byte, parts ...[]byte) (out [tagSize]byte) {
 	sum := sha256.Sum256(inner[:n])
 
 	var outer [sha256.BlockSize + sha256.Size]byte
-	for i := range sha256.BlockSize {
-		outer[i] = 0x5c
-	}
-	for i, v := range key {
-		outer[i] ^= v
-	}
+	copy(outer[:], outerPad[:])
+	subtle.XORBytes(outer[:keySize], outerPad[:], key[:])
 	copy(outer[sha256.BlockSize:], sum[:])
 	sum = sha256.Sum256(outer[:])
 	copy(out[:], sum[:])
