@@ -158,12 +158,13 @@ func fillAndRead(t *testing.T, e *streamsEnd, s *Stream) sentFrames {
 
 func TestWindowDoublesWhileItIsTheLimit(t *testing.T) { // spec: STR-26
 	server, s := receivingStream(t)
+	server.cfg.maxStreamWindow, server.cfg.maxSessionWindow = 100_000, 150_000
 	for range 3 {
 		before := s.recv.window.size
 		server.advance(50 * time.Millisecond) // one round trip
 		fillAndRead(t, server, s)
 		require.Equal(t, 2*before, s.recv.window.size)
-		require.GreaterOrEqual(t, server.window.size, min(2*s.recv.window.size, DefaultMaxSessionWindow),
+		require.GreaterOrEqual(t, server.window.size, min(2*s.recv.window.size, 150_000),
 			"one stream must not fill the session's window")
 	}
 	before := s.recv.window.size
@@ -173,8 +174,8 @@ func TestWindowDoublesWhileItIsTheLimit(t *testing.T) { // spec: STR-26
 	for range 30 {
 		fillAndRead(t, server, s)
 	}
-	require.EqualValues(t, DefaultMaxStreamWindow, s.recv.window.size, "up to a maximum")
-	require.EqualValues(t, DefaultMaxSessionWindow, server.window.size)
+	require.EqualValues(t, 100_000, s.recv.window.size, "up to a maximum")
+	require.EqualValues(t, 150_000, server.window.size)
 }
 
 func TestRepeatedLimitDoesNotGrowTheWindow(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -498,4 +499,70 @@ func TestLargeTransferArrivesWhole(t *testing.T) {
 	require.True(t, bytes.Equal(sent, got))
 	wantStreamRead(t, server.stream0(), "", io.EOF, "the end")
 	require.Zero(t, client.stream0().send.pipe.memory()+server.stream0().recv.pipe.memory(), "an empty stream holds no block")
+}
+
+func TestControlFramesThatDoNotFitWaitForTheNextPacket(t *testing.T) { // spec: STR-29
+	queueAll := func() *streamsEnd {
+		client, _ := newStreamsEnds(t, testLimits())
+		for range testMaxStreams {
+			client.openStream(false)
+			client.openStream(true)
+		}
+		_, _ = client.open(false)
+		_, _ = client.open(true)
+		client.table[4].Reset(1)
+		client.table[8].CancelRead(2)
+		writeStream(t, client.table[12], make([]byte, 2000)) // beyond its limit
+		require.NoError(t, client.handle(wire.StreamFrame{ID: 0, Data: make([]byte, testStreamWindow)}))
+		require.NoError(t, client.handle(wire.StreamFrame{ID: 1, Data: make([]byte, testStreamWindow)}))
+		require.NoError(t, client.handle(finFrame(3, 0, "")))
+		for _, id := range []uint64{0, 1, 3} {
+			s, _ := client.find(id, 0)
+			_, _ = readStream(s)
+		}
+		writeStream(t, client.table[2], []byte("x"))
+		client.max = testStreamWindow // stream 12 uses it up, stream 2 has to wait
+		var facts []fact
+		client.appendData(nil, testPacket, &facts, false)
+		return client
+	}
+	var whole []fact
+	all := framesOf(t, queueAll().appendControl(nil, testPacket, &whole))
+	require.Len(t, all, 10, "one of each kind, two of some: %v", all)
+	for size := 1; size < 60; size++ {
+		e := queueAll()
+		var got []fact
+		for packets := 0; packets < 40 && e.hasControl(); packets++ {
+			var facts []fact
+			b := e.appendControl(nil, size, &facts)
+			require.LessOrEqual(t, len(b), size)
+			require.Len(t, framesOf(t, b), len(facts), "a fact for every frame")
+			got = append(got, facts...)
+		}
+		if size < maxControlFrame {
+			e.appendControl(nil, testPacket, &got)
+		}
+		require.Equal(t, sortedKinds(whole), sortedKinds(got), "packets of %d bytes", size)
+		for _, f := range got {
+			e.lost(f)
+		}
+		var again []fact
+		e.appendControl(nil, testPacket, &again)
+		require.Equal(t, sortedKinds(got), sortedKinds(again), "all of it is sent again when it is lost")
+		for _, f := range again {
+			e.acked(f)
+		}
+		for _, f := range again {
+			e.lost(f)
+		}
+		require.False(t, e.hasControl(), "and not once it has arrived")
+	}
+}
+
+func sortedKinds(facts []fact) (kinds []factKind) {
+	for _, f := range facts {
+		kinds = append(kinds, f.kind)
+	}
+	slices.Sort(kinds)
+	return kinds
 }
