@@ -30,7 +30,7 @@ type pair struct {
 	cs, ss *Session // the sessions at both ends; ss once accepted
 
 	clientAddr, serverAddr netip.AddrPort
-	flying                 []flight
+	flying                 []wireItem
 
 	// filter decides what becomes of a datagram: how many copies arrive (0: lost). nil: one.
 	filter func(toServer bool, n int, data []byte) int
@@ -41,7 +41,7 @@ type pair struct {
 	events map[*Session][]Event
 }
 
-type flight struct {
+type wireItem struct {
 	at       Time
 	toServer bool
 	from, to netip.AddrPort
@@ -86,7 +86,7 @@ func (p *pair) send(toServer bool, from, to netip.AddrPort, data []byte) {
 		copies = p.filter(toServer, n, data)
 	}
 	for range copies {
-		p.flying = append(p.flying, flight{p.now.Add(p.delay), toServer, from, to, append([]byte(nil), data...)})
+		p.flying = append(p.flying, wireItem{p.now.Add(p.delay), toServer, from, to, append([]byte(nil), data...)})
 	}
 }
 

@@ -56,6 +56,7 @@ type challenge struct {
 	data  [8]byte
 	open  bool // an answer is wanted
 	due   Time // when to ask, or to ask again
+	asked Time // when it was asked last
 	tries int
 }
 
@@ -146,8 +147,18 @@ func (c *challenge) answeredBy(data [8]byte) bool {
 
 // sent notes that the challenge left, and when to ask again.
 func (c *challenge) sent(now Time, timeout time.Duration) {
+	c.asked = now
 	c.due = now.Add(timeout << c.tries)
 	c.tries++
+}
+
+// roundTrip is what an answer at now tells about the time to the address; 0: nothing, since it is not
+// known which asking is answered.
+func (c *challenge) roundTrip(now Time) time.Duration {
+	if c.tries != 1 {
+		return 0
+	}
+	return now.Sub(c.asked)
 }
 
 // spent reports whether the address had its chances.
@@ -241,6 +252,9 @@ func (s *Session) arrived(now Time, p *path, d *Datagram, newest bool) {
 		m.budget.in += len(d.Data)
 		return
 	}
+	if m := p.moving; m != nil && m.moved && m.stay.open && d.Addr.Remote == m.old.Remote {
+		return // the old address speaks: its answer will tell whether it is the peer
+	}
 	if newest && s.state == stateEstablished { // spec: PATH-8
 		s.startMove(now, p, d)
 	}
@@ -271,6 +285,9 @@ func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]b
 	m := p.moving
 	switch {
 	case p.proof.answeredBy(data) && from.Remote == p.addr.Remote: // spec: PATH-6
+		if rtt := p.proof.roundTrip(now); rtt > 0 {
+			p.loss.sampleRTT(now, rtt)
+		}
 		p.proof = challenge{}
 		p.validated = true
 		if s.role == client && p.id > s.paths.active.id {
@@ -295,13 +312,16 @@ func (s *Session) move(now Time, p *path) {
 	portOnly := m.addr.Remote.Addr() == m.old.Remote.Addr()
 	p.addr = m.addr
 	m.moved = true
-	m.proof = challenge{}
 	s.stats.PathChanges++
 	var fresh congestion.Controller
 	if !portOnly {
 		fresh = s.newController() // another network, another capacity: RFC 9000, section 9.4; spec: PATH-10
 	}
 	p.loss.migrated(now, portOnly, fresh)
+	if rtt := m.proof.roundTrip(now); rtt > 0 {
+		p.loss.sampleRTT(now, rtt)
+	}
+	m.proof = challenge{}
 	s.confirmSize(now, p)
 }
 

@@ -107,10 +107,10 @@ func (s *Session) appendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
 		}
 	}
 	p := s.paths.active
-	if b, meta, ok := s.appendSizeProbe(now, b, p); ok {
+	if b, meta, ok := s.appendPacket(now, b, p); ok {
 		return b, meta, ok
 	}
-	return s.appendPacket(now, b, p)
+	return s.appendSizeProbe(now, b, p) // when data does not need the path
 }
 
 // begin starts a packet on p of at most size bytes.

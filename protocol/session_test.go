@@ -204,6 +204,7 @@ func TestLostCloseIsRepeatedWhenProvoked(t *testing.T) {
 	require.True(t, p.run(time.Second, func() bool { return p.ss.Err() != nil }))
 }
 
+// spec: SESS-19
 func TestRestartedServerResetsItsOldSessions(t *testing.T) {
 	p := newPair(t)
 	p.connect()
@@ -249,9 +250,9 @@ func TestBothEndsMayUpdateTheirKeysAtOnce(t *testing.T) {
 	require.Equal(t, uint64(1), p.ss.keys.sendGen)
 }
 
+// spec: PATH-7
 func TestNewAddressOfTheClientIsFollowedWithinOneRoundTrip(t *testing.T) {
-	p := newPair(t)
-	p.connect()
+	p := connected(t)
 	p.say("from home")
 	p.clientAddr = netip.MustParseAddrPort("198.51.100.9:5555")
 	start := p.now
@@ -262,6 +263,7 @@ func TestNewAddressOfTheClientIsFollowedWithinOneRoundTrip(t *testing.T) {
 	p.answer("welcome")
 }
 
+// spec: PATH-4 SESS-10
 func TestUnprovenAddressGetsAtMostThreeTimesWhatCameFromIt(t *testing.T) {
 	p := newPair(t)
 	p.connect()
