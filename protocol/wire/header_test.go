@@ -279,7 +279,7 @@ func TestAStatelessResetLooksLikeAPacketAndEndsWithItsToken(t *testing.T) {
 	require.True(t, ok)
 	require.True(t, got.Equal(token16))
 
-	_, ok = TrailingToken(b[1:])
+	_, ok = TrailingToken(b[:MinReset-1])
 	require.False(t, ok, "40 bytes are too few")
 	b[0] = longBits
 	_, ok = TrailingToken(b)
@@ -374,10 +374,12 @@ var decodeCases = []decodeCase{
 	{0, 0, 1, 0},
 	{0, 255, 1, 255},
 	{1, 255, 1, 255},
-	{100, 0xe4, 1, 0xe4},   // 100 + 128: the highest that is taken
-	{100, 0xe5, 1, 0xe5},   // nothing below 0
-	{1000, 0x68, 1, 0x468}, // 1000 + 128
-	{1000, 0x69, 1, 0x369}, // 1000 - 127: the lowest that is taken
+	{100, 0xe4, 1, 0xe4},    // 100 + 128: the highest that is taken
+	{100, 0xe5, 1, 0xe5},    // nothing below 0
+	{1000, 0x68, 1, 0x468},  // 1000 + 128
+	{1000, 0x69, 1, 0x369},  // 1000 - 127: the lowest that is taken
+	{0x300, 0x80, 1, 0x380}, // 768 + 128
+	{0x300, 0x81, 1, 0x281}, // 768 - 127
 	{0x10000, 0xffff, 2, 0xffff},
 	{0xffff, 0, 2, 0x10000},
 	{1 << 32, 0xffffffff, 4, 1<<32 - 1},
