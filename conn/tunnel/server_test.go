@@ -54,8 +54,10 @@ func wantRefusal(t *testing.T, s stream, want Code) {
 	require.Equal(t, want, code)
 	_, err = s.Read(make([]byte, 1))
 	require.Equal(t, io.EOF, err, "nothing follows a refusal")
-	_, err = s.Write([]byte("x"))
-	require.Equal(t, errCode(streamRefused), err, "and nothing is taken any more")
+	require.Eventually(t, func() bool {
+		_, err := s.Write([]byte("x"))
+		return err == errCode(streamRefused)
+	}, 5*time.Second, time.Millisecond, "and nothing is taken any more")
 }
 
 // echoServer answers every connection with what it got, after the client's FIN.
