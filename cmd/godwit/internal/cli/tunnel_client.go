@@ -1,0 +1,131 @@
+package cli
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-net/godwit/conn/tunnel"
+	"github.com/godwit-net/godwit/crypto"
+)
+
+// tunnelClientOptions are the flags of the client, and the keys of its config file.
+type tunnelClientOptions struct {
+	Server   string   `toml:"server"`
+	PeerKey  string   `toml:"peer-key"`
+	PSK      string   `toml:"psk"`
+	Key      string   `toml:"key"`
+	Forward  []string `toml:"forward"`
+	Redirect string   `toml:"redirect"`
+	Wait     duration `toml:"wait"`
+	Verbose  bool     `toml:"verbose"`
+}
+
+// duration is a time.Duration that a config file writes as text, such as "10s".
+type duration time.Duration
+
+func (d duration) String() string { return time.Duration(d).String() }
+func (d *duration) Type() string  { return "duration" }
+
+// Set reads the value of a flag.
+func (d *duration) Set(s string) error {
+	v, err := time.ParseDuration(s)
+	*d = duration(v)
+	return err
+}
+
+// UnmarshalText reads the value of a config file.
+func (d *duration) UnmarshalText(b []byte) error { return d.Set(string(b)) }
+
+func newTunnelClientCommand() *cobra.Command {
+	o := tunnelClientOptions{Wait: duration(tunnel.DefaultWait)}
+	var config string
+	cmd := &cobra.Command{
+		Use:   "client --server HOST:4433 (--peer-key KEY [--key FILE] | --psk FILE) --forward tcp://LISTEN=tcp://TARGET ...",
+		Short: "Listen on TCP ports and carry their connections to a tunnel server",
+		Long: `Keeps one session to a tunnel server and carries the connections of local TCP ports to targets
+behind the server.
+
+The server is recognised by its public key (--peer-key) or by a pre-shared key (--psk). --key is the
+client's own key, which the server may ask for. Host names of targets are resolved by the server.
+
+--redirect takes connections that the packet filter of Linux redirects to one port, and carries each
+to where it was going:
+  nft add rule ip nat output ip daddr 10.0.0.0/8 tcp dport 1-65535 redirect to :12345`,
+		Example: `  godwit tunnel client --server gw.example.net:4433 --peer-key gwpub1… --key laptop.key --forward tcp://127.0.0.1:2222=tcp://127.0.0.1:22
+  godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --redirect :12345
+  godwit tunnel client --config client.toml`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := readConfigFile(config, &o, cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return runTunnelClient(cmd, &o, file)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&o.Server, "server", "", "UDP address of the server, HOST:PORT")
+	flags.StringVar(&o.PeerKey, "peer-key", "", "public key of the server, gwpub1…")
+	flags.StringVar(&o.PSK, "psk", "", "file of the pre-shared key (godwit keygen --psk)")
+	flags.StringVar(&o.Key, "key", "", "file of the client's private key (godwit keygen)")
+	flags.StringArrayVar(&o.Forward, "forward", nil, "port to listen on and its target, tcp://LISTEN:PORT=tcp://TARGET:PORT; several")
+	flags.StringVar(&o.Redirect, "redirect", "", "TCP address of redirected connections, such as :12345; Linux only")
+	flags.Var(&o.Wait, "wait", "how long a connection waits for a session before it is reset")
+	flags.StringVar(&config, "config", "", "TOML file with the names of these flags as keys; flags win")
+	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "report every connection")
+	return cmd
+}
+
+func runTunnelClient(cmd *cobra.Command, o *tunnelClientOptions, file *configFile) error {
+	log := newLogger(cmd.ErrOrStderr(), o.Verbose)
+	c, err := o.config(file)
+	if err != nil {
+		return err
+	}
+	c.Logger = log
+	client, err := tunnel.NewClient(c)
+	if err != nil {
+		return err
+	}
+	for i, addr := range client.Addrs() {
+		target := "redirected connections"
+		if i < len(c.Forwards) {
+			target = c.Forwards[i].Target.String()
+		}
+		log.Info("listening", "on", addr, "for", target)
+	}
+	return client.Run(cmd.Context())
+}
+
+// config puts the client's configuration together. Every error is one of usage.
+func (o *tunnelClientOptions) config(file *configFile) (c tunnel.ClientConfig, err error) {
+	if err := checkHostPort("server", o.Server, "gw.example.net:4433"); err != nil {
+		return c, err
+	}
+	if o.Redirect != "" {
+		if err := checkHostPort("redirect", o.Redirect, ":12345"); err != nil {
+			return c, err
+		}
+	}
+	if o.Wait <= 0 {
+		return c, usagef("--wait %v: write a time above 0 such as 10s", o.Wait)
+	}
+	c = tunnel.ClientConfig{Server: o.Server, Redirect: o.Redirect, Wait: time.Duration(o.Wait)}
+	if o.PeerKey != "" {
+		if c.PeerKey, err = crypto.ParsePublicKey(o.PeerKey); err != nil {
+			return c, usagef("%s: %w", file.where("peer-key", o.PeerKey), err)
+		}
+	}
+	if c.Identity, c.PresharedKey, err = readKeys(file, o.Key, o.PSK); err != nil {
+		return c, err
+	}
+	if c.Forwards, err = parseList(file, "forward", o.Forward, tunnel.ParseForwards); err != nil {
+		return c, err
+	}
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
+}
