@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"slices"
 	"time"
 
 	"github.com/godwit-net/godwit/protocol/wire"
@@ -68,7 +69,7 @@ func (a *ackState) requestNow() { a.now = true }
 func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn wire.ECN) {
 	next := a.seen.end()
 	a.seen.add(pn, pn+1)
-	a.seen.dropOldest(wire.MaxAckRanges) // spec: REL-4
+	a.bound(pn)
 	if pn >= next {
 		a.largest = now
 	}
@@ -85,6 +86,20 @@ func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn w
 	if immediate || pn != next || ecn == wire.CE { // spec: REL-2
 		a.now = true
 	}
+}
+
+// bound forgets the oldest range when there are too many, but not the one with pn: a packet that came
+// very late would else never be reported, and be sent again for nothing.
+// spec: REL-4
+func (a *ackState) bound(pn uint64) {
+	if len(a.seen) <= wire.MaxAckRanges {
+		return
+	}
+	oldest := 0
+	if pn < a.seen[0].End {
+		oldest = 1
+	}
+	a.seen = slices.Delete(a.seen, oldest, oldest+1)
 }
 
 func (a *ackState) count(ecn wire.ECN) {

@@ -214,6 +214,23 @@ func TestAShortenedAcknowledgementLeavesOutTheOldestAndForgetsNothing(t *testing
 	require.False(t, ok)
 }
 
+// spec: REL-4
+func TestAPacketOlderThanTheOldestRangeIsStillReported(t *testing.T) {
+	r := newReceiver(t)
+	for pn := range uint64(100) {
+		r.get(1000 + 2*pn)
+	}
+	require.Equal(t, wire.MaxAckRanges, r.a.seen.numRanges())
+	r.get(5)
+	f, _ := r.sendAck()
+	require.True(t, rangesOf(f).contains(5), "or it would be sent again for nothing")
+	require.Equal(t, wire.MaxAckRanges-1, f.Count)
+	r.get(7)
+	f, _ = r.sendAck()
+	require.True(t, rangesOf(f).contains(7))
+	require.False(t, rangesOf(f).contains(5), "once, since memory has an end")
+}
+
 func TestNothingIsAcknowledgedBeforeSomethingArrived(t *testing.T) {
 	r := newReceiver(t)
 	_, _, ok := r.a.append(nil, r.now, 0, 1200)
