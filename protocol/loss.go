@@ -260,6 +260,13 @@ func (l *lossState) appLimited() {
 	}
 }
 
+// fillsWindow reports whether a packet of size bytes will be the last before an acknowledgement must
+// come, in a window so small that the peer would wait for more packets than it can get. Such a packet
+// should ask for an acknowledgement at once.
+func (l *lossState) fillsWindow(size int) bool {
+	return l.outstanding < 2*ackPackets && l.bytesInFlight+2*size > l.cc.Window()
+}
+
 // window returns the congestion window in bytes.
 func (l *lossState) window() int { return l.cc.Window() }
 

@@ -503,6 +503,17 @@ func TestTheWindowHoldsDataBackButNotAcknowledgementsAndProbes(t *testing.T) {
 	require.True(t, can(sendBulk))
 }
 
+func TestThePacketThatFillsASmallWindowSaysSo(t *testing.T) {
+	s := newSender(t)
+	s.cc.size = 3 * testSize
+	require.False(t, s.l.fillsWindow(testSize), "two more fit")
+	s.send(2, 0)
+	require.True(t, s.l.fillsWindow(testSize), "the third fills it: the peer would wait for sixteen")
+	s.cc.size = 100 * testSize
+	s.send(97, 0)
+	require.False(t, s.l.fillsWindow(testSize), "a large window is acknowledged while it fills")
+}
+
 func TestAWindowBelowOneDatagramStillLetsOneOut(t *testing.T) {
 	s := newSender(t)
 	s.cc.size = testSize / 2
