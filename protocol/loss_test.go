@@ -788,8 +788,8 @@ func TestNumbersAreSkippedAtRandomAndEverLessOften(t *testing.T) {
 	var next uint64
 	for range 3_000_000 {
 		p := s.l.begin()
-		require.Equal(t, s.l.nextPN(), p.pn)
 		if p.pn != next {
+			require.Equal(t, s.l.nextPN(), p.pn)
 			require.Equal(t, next+1, p.pn)
 			skipped = append(skipped, next)
 		}
