@@ -14,8 +14,9 @@
 //     limit that can be checked without a session. What it returns is a view: []byte fields alias
 //     the input and are valid as long as the input is.
 //   - Every -1 of a frame parser means FRAME_ENCODING: the session closes with [FrameEncoding].
-//   - An Append function trusts its caller. A value that no peer would accept is a bug of ours and
-//     panics with a text that begins with BUG, before any byte is sent.
-//   - Append and parse are inverse: parsing what was appended gives the same value.
+//   - An Append function trusts its caller to keep the limits of each field. Headers, parameters, ACK
+//     ranges and integers that could not be read back are bugs of ours and panic with a text that
+//     begins with BUG.
+//   - Append and parse are inverse: parsing what was appended within the limits gives the same value.
 //   - Everything that can be on the wire has a String method, for traces and tests.
 package wire
