@@ -28,6 +28,9 @@ type World struct {
 	// its length: a script, or somebody on the path. n counts the datagrams of the world from 0.
 	Filter func(n int, p Packet) Cause
 
+	// Violation is told when a node finds that the core broke its contract. Nil: panic.
+	Violation func(message string)
+
 	seed    uint64
 	streams uint64 // readers and generators handed out
 	now     monotime.Time
