@@ -113,6 +113,13 @@ func TestAttack18Downgrade(t *testing.T) {
 		require.Equal(t, RejectVersion, abort.Code)
 		require.NotEmpty(t, e.server.AppendReject(nil, rejectHeader(), &e.in, abort.Code, ""), "it can be answered")
 	})
+	t.Run("also when the client does not say that it began with another version", func(t *testing.T) {
+		e := newer(t, Version1)
+		e.server.config.Versions = []uint32{version2, Version1}
+		var abort *AbortError
+		require.ErrorAs(t, e.receiveInit(e.client.AppendInit(nil)), &abort)
+		require.Equal(t, RejectVersion, abort.Code)
+	})
 	t.Run("and by the client", func(t *testing.T) {
 		e := newer(t, version2)
 		require.NoError(t, e.receiveInit(e.client.AppendInit(nil)))
