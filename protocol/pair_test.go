@@ -30,13 +30,16 @@ type pair struct {
 	cs, ss *Session // the sessions at both ends; ss once accepted
 
 	clientAddr, serverAddr netip.AddrPort
-	flying                 []wireItem
+	wire                   []wireItem
 
 	// filter decides what becomes of a datagram: how many copies arrive (0: lost). nil: one.
 	filter func(toServer bool, n int, data []byte) int
 	// alsoClient are further addresses under which the client is reached.
 	alsoClient []netip.AddrPort
-	count      [2]int // datagrams so far, to server and to client
+	// attacker is an address whose datagrams go to relay.
+	attacker netip.AddrPort
+	relay    func(wireItem)
+	count    [2]int // datagrams so far, to server and to client
 
 	events map[*Session][]Event
 }
@@ -86,7 +89,7 @@ func (p *pair) send(toServer bool, from, to netip.AddrPort, data []byte) {
 		copies = p.filter(toServer, n, data)
 	}
 	for range copies {
-		p.flying = append(p.flying, wireItem{p.now.Add(p.delay), toServer, from, to, append([]byte(nil), data...)})
+		p.wire = append(p.wire, wireItem{p.now.Add(p.delay), toServer, from, to, append([]byte(nil), data...)})
 	}
 }
 
@@ -145,7 +148,7 @@ func (p *pair) step(limit Time) bool {
 			next = t
 		}
 	}
-	for _, f := range p.flying {
+	for _, f := range p.wire {
 		consider(f.at)
 	}
 	for _, s := range []*Session{p.cs, p.ss} {
@@ -178,8 +181,9 @@ func (p *pair) reachable(a netip.AddrPort) bool {
 }
 
 func (p *pair) deliver() {
-	rest := p.flying[:0:0]
-	for _, f := range p.flying {
+	var rest, relayed []wireItem
+	was := p.wire
+	for _, f := range was {
 		if f.at > p.now {
 			rest = append(rest, f)
 			continue
@@ -189,6 +193,9 @@ func (p *pair) deliver() {
 		switch {
 		case f.toServer:
 			e = p.server
+		case p.relay != nil && f.to == p.attacker:
+			relayed = append(relayed, f)
+			continue
 		case !p.reachable(f.to):
 			continue
 		}
@@ -196,7 +203,10 @@ func (p *pair) deliver() {
 			s.HandleDatagram(p.now, d)
 		}
 	}
-	p.flying = rest
+	p.wire = append(p.wire[len(was):], rest...)
+	for _, f := range relayed {
+		p.relay(f)
+	}
 }
 
 // run goes on until done or for at most d.

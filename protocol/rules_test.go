@@ -258,7 +258,7 @@ func TestHandshakePacketsAreRepeatedByteForByte(t *testing.T) {
 func TestAnswerWithinTheGraceBeatsARefusal(t *testing.T) {
 	p := newPair(t, func(c, s *Config, _ *EndpointConfig) { c.AppProtocols, s.AppProtocols = []string{"a"}, []string{"a"} })
 	p.drain()
-	init := append([]byte(nil), p.flying[0].data...)
+	init := append([]byte(nil), p.wire[0].data...)
 	other := p.server.cfg // a member of the same fleet that serves something else
 	other.Session.Rand = seeded(55)
 	other.Session.AppProtocols = []string{"b"}
@@ -412,7 +412,7 @@ func TestPeerThatNeverAcknowledgesRetirementsIsClosed(t *testing.T) {
 	for range maxRetiring {
 		p.cs.ids.retiring = append(p.cs.ids.retiring, retiredID{path: 100, state: deliverySent})
 	}
-	err := p.cs.retirePeerIDs(5)
+	err := p.cs.retirePeerIDs(func(uint64) bool { return true })
 	var closed *TransportError
 	require.ErrorAs(t, err, &closed)
 	require.Equal(t, wire.IDLimit, closed.Code)
@@ -468,8 +468,8 @@ func TestOldAddressThatAnswersKeepsThePath(t *testing.T) {
 	p.drainSession(p.ss, false)
 	p.give(p.ss, p.craft(p.cs, wire.PathResponse{Data: m.proof.data}.Append(nil)...), road)
 	require.Equal(t, road, p.ss.Peer().Addr.Remote)
-	p.toServer(wire.PathResponse{Data: m.stay.data}.Append(nil)...)
-	require.Equal(t, p.clientAddr, p.ss.Peer().Addr.Remote)
+	p.give(p.ss, p.craft(p.cs, wire.PathResponse{Data: m.stay.data}.Append(nil)...), road)
+	require.Equal(t, p.clientAddr, p.ss.Peer().Addr.Remote, "from wherever the answer comes: it was heard there")
 }
 
 // spec: PATH-10
@@ -505,6 +505,30 @@ func TestClientWithoutSpareIDsStays(t *testing.T) {
 	p := connected(t)
 	p.cs.ids.peer = p.cs.ids.peer[:1]
 	require.ErrorIs(t, p.cs.Migrate(p.now, AddrPair{Remote: p.serverAddr}), ErrNoSpareID)
+}
+
+// spec: PATH-14
+func TestPathThatWasGivenUpDoesNotBeginAgain(t *testing.T) {
+	p := connected(t)
+	road := netip.MustParseAddrPort("198.51.100.9:5555")
+	require.NoError(t, p.cs.Migrate(p.now, AddrPair{Local: road, Remote: p.serverAddr}))
+	first := p.cs.paths.list[1]
+	require.Equal(t, uint64(1), first.id)
+	require.NoError(t, p.cs.Migrate(p.now, AddrPair{Local: road, Remote: p.serverAddr}))
+	require.Equal(t, uint64(2), p.cs.paths.list[1].id, "another try, another path")
+	require.ErrorIs(t, p.cs.Migrate(p.now, AddrPair{Local: road, Remote: p.serverAddr}), ErrNoSpareID)
+	p.idle(time.Second)
+	require.NoError(t, p.cs.Migrate(p.now, AddrPair{Local: road, Remote: p.serverAddr}), "the server hands out more")
+
+	q := connected(t)
+	late := q.cs.newPath(q.now, 1, q.cs.paths.active.addr, q.cs.ids.localFor(1).id, q.cs.ids.peerFor(1).id, 0)
+	q.give(q.ss, q.craftOn(q.cs, late, byte(wire.FramePing)), road)
+	require.Len(t, q.ss.paths.list, 2)
+	q.filter = func(bool, int, []byte) int { return 0 }
+	q.idle(20 * time.Second)
+	require.Len(t, q.ss.paths.list, 1, "nobody answers there")
+	q.give(q.ss, q.craftOn(q.cs, late, byte(wire.FramePing)), road)
+	require.Len(t, q.ss.paths.list, 1)
 }
 
 // spec: PATH-13

@@ -57,7 +57,6 @@ type idState struct {
 	peer     []peerID
 	retiring []retiredID
 	nextPath uint64 // the next path that gets an ID of ours
-	oldest   uint64 // paths of the peer below this one are retired
 }
 
 func (i *idState) localFor(path uint64) *localID {
@@ -99,7 +98,7 @@ func (s *Session) handleNewID(f wire.NewSessionID) error {
 	switch { // spec: PATH-1
 	case f.Sequence != 0 || f.ID.Len() == 0 || f.ID.Len() != s.paths.active.peerID.Len():
 		return transportErrorf(wire.ProtocolViolation, wire.FrameNewSessionID, "session ID of sequence %d and length %d", f.Sequence, f.ID.Len())
-	case f.Path < i.oldest:
+	case f.Path <= s.paths.opened && s.paths.find(f.Path) == nil:
 		return nil // a late copy for a path that is given up
 	}
 	if known := i.peerFor(f.Path); known != nil {
@@ -139,16 +138,17 @@ func (s *Session) handleRetireID(now Time, f wire.RetireSessionID, arrivedOn *pa
 	return nil
 }
 
-// retirePeerIDs gives back the peer's IDs of all paths below path.
-func (s *Session) retirePeerIDs(path uint64) error {
+// retirePeerIDs gives back the peer's IDs of the paths that are given up.
+func (s *Session) retirePeerIDs(given func(path uint64) bool) error {
 	i := &s.ids
 	kept := i.peer[:0]
-	for _, id := range i.peer {
-		if id.path >= path {
+	for n, id := range i.peer {
+		if !given(id.path) {
 			kept = append(kept, id)
 			continue
 		}
 		if len(i.retiring) >= maxRetiring { // spec: PATH-3
+			i.peer = append(kept, i.peer[n:]...)
 			return transportErrorf(wire.IDLimit, 0, "more than %d session IDs wait to be retired", maxRetiring)
 		}
 		i.retiring = append(i.retiring, retiredID{path: id.path, state: deliveryDue})
@@ -157,7 +157,6 @@ func (s *Session) retirePeerIDs(path uint64) error {
 		}
 	}
 	i.peer = kept
-	i.oldest = max(i.oldest, path)
 	return nil
 }
 

@@ -15,8 +15,9 @@ const previousKeyProbes = 3
 
 // keyState owns the packet protection of both directions.
 type keyState struct {
-	send *crypto.Sender
-	recv *crypto.Receiver
+	send        *crypto.Sender
+	recv        *crypto.Receiver
+	maxFailures uint64 // packets that may fail to open in the life of the session
 
 	sendGen, recvGen uint64 // key updates so far
 	updated          Time   // when the current send key came into use
@@ -32,6 +33,7 @@ type keyState struct {
 func (s *Session) initKeys(now Time, suite crypto.Suite, send, recv *crypto.Secret) {
 	s.keys.send = crypto.NewSender(suite, send)
 	s.keys.recv = crypto.NewReceiver(suite, recv)
+	s.keys.maxFailures = crypto.MaxAuthFailures
 	s.keys.updated = now
 }
 
@@ -101,7 +103,7 @@ func (s *Session) expirePreviousKey(now Time) {
 
 // checkKeyLimits closes a session whose keys may not be used any longer.
 func (s *Session) checkKeyLimits(now Time) {
-	if s.keys.recv.Failures() >= crypto.MaxAuthFailures { // spec: SESS-23
+	if s.keys.recv.Failures() >= s.keys.maxFailures { // spec: SESS-23
 		s.closeTransport(now, transportErrorf(wire.AEADLimit, 0, "too many forged packets"))
 	}
 	if s.keys.send.Exhausted() {

@@ -83,6 +83,7 @@ type pathResponse struct {
 type pathSet struct {
 	list   []*path
 	active *path
+	opened uint64 // the highest number that ever had state: a path begins once, so that no nonce does twice
 }
 
 func (ps *pathSet) find(id uint64) *path {
@@ -173,7 +174,7 @@ func (c *challenge) wanted(now Time) bool {
 
 // openPath makes the path for which the peer uses a spare ID for the first time.
 func (s *Session) openPath(now Time, id uint64, addr AddrPair) *path {
-	if id < s.paths.active.id {
+	if id <= s.paths.opened { // spec: PATH-14
 		return nil
 	}
 	var peer wire.ID
@@ -187,15 +188,24 @@ func (s *Session) openPath(now Time, id uint64, addr AddrPair) *path {
 
 // addPath takes a path into the set. It replaces one that was being proved: one in use and one being
 // proved is what version 1 allows, and those that are given up end by themselves.
-func (s *Session) addPath(p *path) {
+func (s *Session) addPath(now Time, p *path) {
+	s.dropPaths(now, func(q *path) bool { return q != s.paths.active && q.expires == 0 })
+	s.paths.list = append(s.paths.list, p)
+	s.paths.opened = p.id
+}
+
+// dropPaths forgets paths, and gives back the names under which the peer is reached on them.
+func (s *Session) dropPaths(now Time, drop func(*path) bool) {
 	kept := s.paths.list[:0]
-	for _, q := range s.paths.list {
-		if q == s.paths.active || q.expires != 0 {
-			kept = append(kept, q)
+	for _, p := range s.paths.list {
+		if drop(p) {
+			s.fail(now, s.retirePeerIDs(func(path uint64) bool { return path == p.id }))
+			continue
 		}
+		kept = append(kept, p)
 	}
 	clear(s.paths.list[len(kept):])
-	s.paths.list = append(kept, p)
+	s.paths.list = kept
 }
 
 // Migrate moves a client to another local address: it proves the path under new IDs and then uses
@@ -204,17 +214,16 @@ func (s *Session) Migrate(now Time, addr AddrPair) error {
 	if s.role != client || s.state != stateEstablished || !s.confirmed {
 		return s.endError()
 	}
-	active := s.paths.active
 	for n := range s.ids.peer {
 		id := &s.ids.peer[n]
 		l := s.ids.localFor(id.path)
-		if id.path <= active.id || l == nil || l.state != deliveryAcked {
+		if id.path <= s.paths.opened || l == nil || l.state != deliveryAcked {
 			continue
 		}
 		p := s.newPath(now, id.path, addr, l.id, id.id, 0)
 		p.validated = true // our own choice of address owes the server no budget
 		p.proof.start(s, now)
-		s.addPath(p)
+		s.addPath(now, p)
 		return nil
 	}
 	return ErrNoSpareID // spec: PATH-12
@@ -230,7 +239,7 @@ func (s *Session) usePath(now Time, p *path) error {
 	old.proof, old.moving = challenge{}, nil
 	old.expires = now.Add(retiredPathProbes * old.loss.pto())
 	s.confirmSize(now, p)
-	return s.retirePeerIDs(p.id)
+	return s.retirePeerIDs(func(path uint64) bool { return path < p.id })
 }
 
 // confirmSize lets a path that is proved look for larger datagrams.
@@ -242,6 +251,9 @@ func (s *Session) arrived(now Time, p *path, d *Datagram, newest bool) {
 		p.addr.Local = d.Addr.Local
 		if !p.validated {
 			p.budget.in += len(d.Data)
+			if !p.proof.open {
+				p.proof.start(s, now) // it did not answer, and yet it speaks
+			}
 		}
 		return
 	}
@@ -293,9 +305,9 @@ func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]b
 		if s.role == client && p.id > s.paths.active.id {
 			s.fail(now, s.usePath(now, p))
 		}
-	case m != nil && m.stay.answeredBy(data) && from.Remote == m.old.Remote:
-		// The old address lives: whatever came from elsewhere were copies, or both work and
-		// the peer will speak from the new one again.
+	case m != nil && m.stay.answeredBy(data):
+		// The peer hears what is sent to the old address. Whatever came from elsewhere were copies,
+		// and the answer may be one too: where it comes from does not matter.
 		if m.moved { // spec: PATH-9
 			p.addr = m.old
 			s.stats.PathChanges++
@@ -334,21 +346,16 @@ func (s *Session) dataArrived(now Time, p *path) {
 
 // pathTimeout gives up what did not answer and frees paths that had their time.
 func (s *Session) pathTimeout(now Time) {
-	kept := s.paths.list[:0]
-	for _, p := range s.paths.list {
+	s.dropPaths(now, func(p *path) bool {
 		if m := p.moving; m != nil && (m.moved && m.stay.spent(now) || !m.moved && m.proof.spent(now)) {
 			p.moving = nil
 		}
-		gone := p != s.paths.active && p.proof.spent(now) || p.expires != 0 && !now.Before(p.expires)
-		if p.proof.spent(now) {
+		spent := p.proof.spent(now)
+		if spent {
 			p.proof = challenge{}
 		}
-		if !gone {
-			kept = append(kept, p)
-		}
-	}
-	clear(s.paths.list[len(kept):])
-	s.paths.list = kept
+		return spent && p != s.paths.active || p.expires != 0 && !now.Before(p.expires)
+	})
 }
 
 // pathDeadline is when pathTimeout or a challenge is due.

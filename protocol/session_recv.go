@@ -93,7 +93,7 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	}
 	s.stats.PacketsReceived++
 	if s.paths.find(p.id) == nil {
-		s.addPath(p)
+		s.addPath(now, p)
 	}
 	s.arrived(now, p, d, newest)
 	s.confirm(now)
@@ -201,7 +201,7 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 	case wire.FrameClose, wire.FrameCloseApp:
 		return s.handleClose(now, typ, b)
 	case wire.FrameImmediateAck:
-		kinds.immediate = true
+		kinds.eliciting, kinds.immediate = true, true
 		return 0, nil
 	}
 	if typ.IsAck() {
@@ -243,7 +243,7 @@ func (s *Session) handleControl(now Time, p *path, typ wire.FrameType, b []byte)
 		}
 		return n, s.onlyFromServer(typ)
 	case wire.FrameTicket:
-		_, n := wire.ParseTicket(b)
+		_, n := wire.ParseTicket(b) // tickets come with a later version of the library
 		return n, s.onlyFromServer(typ)
 	case wire.FrameKeyPace:
 		_, n := wire.ParseKeyPace(b)
@@ -312,6 +312,9 @@ func (s *Session) handleStreamControl(typ wire.FrameType, b []byte) (int, error)
 	case wire.FrameDataBlocked:
 		s.streams.handleDataBlocked(v)
 	case wire.FrameStreamsBlockedBidi, wire.FrameStreamsBlockedUni:
+		if _, n = wire.ParseStreamsBlocked(typ, b); n < 0 {
+			return n, nil
+		}
 		return n, s.streams.handleStreamsBlocked(typ == wire.FrameStreamsBlockedUni, v)
 	}
 	return n, nil

@@ -324,6 +324,7 @@ func (s *Session) appendPathProbe(now Time, buf []byte, p *path) ([]byte, Meta, 
 	if budget != nil && !budget.allows(size) {
 		size = minProbe
 		if !budget.allows(size) {
+			p.probeSkipped(now, proof)
 			return buf, Meta{}, false
 		}
 	}
@@ -343,6 +344,16 @@ func (s *Session) appendPathProbe(now Time, buf []byte, p *path) ([]byte, Meta, 
 	// Not in flight: the challenge has its own repetition, and the time to another address is no
 	// sample of this path's round trip.
 	return s.seal(now, &b, addr)
+}
+
+// probeSkipped counts a probe that the budget of its address does not allow as sent: a stranger who
+// says little is asked less often, and a clock that rang must be set again.
+func (p *path) probeSkipped(now Time, proof *challenge) {
+	if proof != nil {
+		proof.sent(now, p.loss.pto())
+		return
+	}
+	p.response.due = false
 }
 
 // minProbe is the size of a challenge that may not be padded: header, number, two frames and tag.

@@ -283,7 +283,7 @@ func TestUnprovenAddressGetsAtMostThreeTimesWhatCameFromIt(t *testing.T) {
 	_, err = p.cs.Stream0().Write([]byte("x"))
 	require.NoError(t, err)
 	for p.ss.Peer().Addr.Remote != road {
-		for _, f := range p.flying {
+		for _, f := range p.wire {
 			if !f.toServer && f.to == road {
 				out += len(f.data)
 			}
