@@ -1,0 +1,175 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+	"unicode"
+
+	"github.com/godwit-net/godwit/bench/emulator"
+	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/protocol/sim"
+)
+
+// Names of workloads.
+const (
+	Bulk      = "bulk"
+	Message   = "message"
+	Handshake = "handshake"
+)
+
+// Workloads lists the names of all workloads.
+func Workloads() []string { return []string{Bulk, Message, Handshake} }
+
+// Direct is the name of a link that is not emulated.
+const Direct = "direct"
+
+// Options describe one run. The zero value of every field has a default.
+type Options struct {
+	Workload  string        // one of Workloads
+	Duration  time.Duration // 0: 10 s
+	Streams   int           // bulk: streams at once; 0: 1
+	Direction string        // bulk: Up, Down or Both; "": Up
+	Size      int           // message: bytes; 0: 64
+	Hz        float64       // message: a second in each session; 0: 60
+	Sessions  int           // message, handshake: sessions at once; 0: 1
+}
+
+// withDefaults fills zero fields and checks the rest.
+func (o Options) withDefaults() (Options, error) {
+	setDefault(&o.Duration, 10*time.Second)
+	setDefault(&o.Streams, 1)
+	setDefault(&o.Direction, Up)
+	setDefault(&o.Size, 64)
+	setDefault(&o.Hz, 60)
+	setDefault(&o.Sessions, 1)
+	r := request{
+		Workload: o.Workload, DurationNS: int64(o.Duration), Streams: o.Streams, Direction: o.Direction, Size: o.Size, Hz: o.Hz,
+	}
+	if err := r.check(); err != nil {
+		return o, err
+	}
+	if o.Sessions < 1 || o.Sessions > maxClients {
+		return o, fmt.Errorf("%d sessions are not between 1 and %d", o.Sessions, maxClients)
+	}
+	return o, nil
+}
+
+// Validate tells in one line what is wrong with the options.
+func (o Options) Validate() error {
+	_, err := o.withDefaults()
+	return err
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Client runs workloads against a server.
+type Client struct {
+	server string
+	conn   conn.Config
+	start  time.Time // of the client's clock
+	shared *Server   // not nil: the server is in this process, and its clock can be read
+}
+
+// NewClient prepares runs against the server at HOST:PORT, with the keys in config.
+func NewClient(server string, config conn.Config) *Client {
+	config.AppProtocols = []string{AppProtocol}
+	return &Client{server: server, conn: config, start: time.Now()}
+}
+
+// Run runs one workload and returns its result. With a link, its datagrams pass an emulator in this
+// process; nil means none. A run that failed is a Result with Error set.
+func (c *Client) Run(ctx context.Context, link *sim.Config, o Options) *Result {
+	result := &Result{Workload: o.Workload, Link: Direct, DurationMS: millis(o.Duration), Sessions: max(o.Sessions, 1)}
+	if link != nil {
+		result.Link = link.String()
+	}
+	if err := c.run(ctx, link, o, result); err != nil {
+		result.Error = err.Error()
+	}
+	return result
+}
+
+func (c *Client) run(ctx context.Context, link *sim.Config, o Options, result *Result) error {
+	o, err := o.withDefaults()
+	if err != nil {
+		return err
+	}
+	result.DurationMS = millis(o.Duration)
+	if link != nil {
+		e, err := emulator.New(emulator.Config{To: c.server, Link: *link})
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		through := *c
+		through.server = e.Addr().String()
+		c = &through
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Duration+patience)
+	defer cancel()
+	switch o.Workload {
+	case Bulk:
+		result.Sessions = 1
+		result.Bulk, err = c.runBulk(ctx, o)
+	case Message:
+		result.Message, err = c.runMessages(ctx, o)
+	case Handshake:
+		result.Handshake, err = c.runHandshakes(ctx, o)
+	}
+	return err
+}
+
+// dial opens a session that ends with ctx at the latest. end closes it.
+func (c *Client) dial(ctx context.Context) (s *conn.Session, end func(), err error) {
+	s, err = conn.Dial(ctx, c.server, &c.conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = s.CloseWithError(codeDone, "interrupted") })
+	return s, func() {
+		stop()
+		_ = s.Close() // it may have ended already
+	}, nil
+}
+
+// inParallel runs n copies of f and returns the first error, which ends the others.
+func inParallel(ctx context.Context, n int, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	var once sync.Once
+	var first error
+	for range n {
+		running.Go(func() {
+			if err := f(ctx); err != nil {
+				once.Do(func() { first = err })
+				cancel(err)
+			}
+		})
+	}
+	running.Wait()
+	return first
+}
+
+// printable makes text of the peer fit for a terminal.
+func printable(s string) string {
+	const limit = 200
+	out := make([]rune, 0, limit)
+	for _, r := range s {
+		if len(out) == limit {
+			break
+		}
+		if !unicode.IsPrint(r) {
+			r = '?'
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}

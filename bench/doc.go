@@ -1,0 +1,18 @@
+// Package bench measures sessions: how much a path carries (bulk), how late small messages are
+// (message), how fast sessions begin (handshake).
+//
+// What it is: a Server that serves the other end of every workload to many clients at once, a Client
+// that runs workloads against it, a Tour that does both in one process over emulated links, and the
+// forms of the results: a table, JSON, and an HTML page that needs nothing else.
+//
+// What it does not know: packets, frames, timers. It uses sessions through package conn, as any
+// application does, and links through package emulator.
+//
+// Who calls it: cmd/godwit (godwit bench), and whoever wants to measure from a program.
+//
+// # JSON
+//
+// A Report is written as one JSON object. Durations are in milliseconds, rates in bits per second,
+// sizes in bytes. Fields are added, never renamed or removed, while "schema" stays "godwit-bench/1".
+// The fields are those of Report, Result, BulkResult, MessageResult, HandshakeResult and Latency.
+package bench
