@@ -20,7 +20,8 @@ const (
 	// without a proof of address. More of them get a RETRY, never silence.
 	unprovedRate  = 20
 	unprovedBurst = 5
-	// provedRate bounds the handshakes a second from one prefix with proof.
+	// provedRate bounds the INITs with proof of address, and the FINs, a second from one prefix. A FIN
+	// costs up to two public-key operations, whatever it is worth.
 	provedRate = 2000
 	// resetRate bounds the stateless resets a second to one prefix.
 	resetRate = 10
@@ -35,6 +36,7 @@ type budget struct {
 	work     Time // work is paid for until this time
 	unproved buckets
 	proved   buckets
+	fins     buckets
 	resets   buckets
 }
 

@@ -2,7 +2,6 @@ package protocol
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/godwit-net/godwit/crypto"
 	"github.com/godwit-net/godwit/crypto/handshake"
@@ -149,15 +148,16 @@ func (e *Endpoint) answer(now Time, in *handshake.Init, d *Datagram, long *wire.
 		e.reject(in, d, long, code, hint)
 		return
 	}
-	id, token := e.newID()
-	response := handshake.Response{
-		Suite: chooseSuite(e.session.Suites, hello.Suites), AppProtocol: protocol,
-		Params:     wire.AppendGreaseParameter(e.session.Params.Append(nil), e.rng.Uint64()),
-		ResetToken: token, Observed: d.Addr.Remote,
-	}
-	if !response.Suite.Valid() {
+	suite, ok := handshake.SelectSuite(hello.Suites, e.session.Suites)
+	if !ok {
 		e.reject(in, d, long, wire.RejectVersion, "no common cipher")
 		return
+	}
+	id, token := e.newID()
+	response := handshake.Response{
+		Suite: suite, AppProtocol: protocol,
+		Params:     wire.AppendGreaseParameter(e.session.Params.Append(nil), e.rng.Uint64()),
+		ResetToken: token, Observed: d.Addr.Remote,
 	}
 	half, err := e.hs.Respond(in, answerHeader(wire.KindResp, long, id).Append(nil), response)
 	if err != nil {
@@ -181,7 +181,7 @@ func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params wire.P
 	if len(e.sessions) >= e.cfg.MaxSessions {
 		return "", params, wire.RejectFull, ""
 	}
-	protocol, ok := chooseProtocol(e.session.AppProtocols, hello.AppProtocols)
+	protocol, ok := handshake.SelectAppProtocol(hello.AppProtocols, e.session.AppProtocols)
 	if !ok {
 		if len(e.session.AppProtocols) > 0 {
 			hint = e.session.AppProtocols[0] // names what would have worked
@@ -193,32 +193,6 @@ func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params wire.P
 		return "", params, wire.RejectVersion, "malformed parameters"
 	}
 	return protocol, params, 0, ""
-}
-
-// chooseProtocol picks the first of ours that the client offers. Both lists empty agree on none.
-func chooseProtocol(ours, theirs []string) (string, bool) {
-	for _, p := range ours {
-		if slices.Contains(theirs, p) {
-			return p, true
-		}
-	}
-	return "", len(ours) == 0 && len(theirs) == 0
-}
-
-// chooseSuite picks the server's first suite if the client would take it, unless the client prefers
-// another one that we have too: the end without AES instructions is the one that suffers.
-func chooseSuite(ours, theirs []crypto.Suite) crypto.Suite {
-	for _, s := range theirs {
-		if len(ours) > 0 && s == crypto.ChaCha20Poly1305 && s == theirs[0] && slices.Contains(ours, s) {
-			return s
-		}
-	}
-	for _, s := range ours {
-		if slices.Contains(theirs, s) {
-			return s
-		}
-	}
-	return 0
 }
 
 func (e *Endpoint) reject(in *handshake.Init, d *Datagram, long *wire.Long, code wire.RejectCode, hint string) {
@@ -250,6 +224,10 @@ func (e *Endpoint) answerAgain(now Time, h *halfOpen, to AddrPair) {
 // handleFin takes the last packet of a handshake. One that fails leaves everything as it was.
 func (e *Endpoint) handleFin(now Time, d *Datagram, long *wire.Long, h *halfOpen) {
 	e.stats.Fins++
+	if !e.budget.fins.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), provedRate, provedRate) {
+		e.stats.Overload++
+		return
+	}
 	result, err := h.half.HandleFin(d.Data, long.BodyOffset)
 	if err != nil { // spec: SESS-1
 		e.stats.Forged++
