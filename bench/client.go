@@ -80,6 +80,7 @@ type Client struct {
 // NewClient prepares runs against the server at HOST:PORT, with the keys in config.
 func NewClient(server string, config conn.Config) *Client {
 	config.AppProtocols = []string{AppProtocol}
+	setDefault(&config.HandshakeTimeout, handshakeTimeout)
 	return &Client{server: server, conn: config, start: time.Now()}
 }
 

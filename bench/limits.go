@@ -24,6 +24,8 @@ const (
 	maxClients = 1024
 	// maxLatency is the largest latency that is told apart.
 	maxLatency = 10 * time.Minute
+	// handshakeTimeout is when a client takes the server for absent.
+	handshakeTimeout = 5 * time.Second
 	// patience is how long one end waits for the other beyond the duration of the run.
 	patience = 20 * time.Second
 	// seriesStep is the resolution of rates over time.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
 )
 
@@ -90,6 +91,15 @@ func (a *Authorized) Name(key crypto.PublicKey) (string, bool) {
 		name = key.String()
 	}
 	return name, ok
+}
+
+// Authorize admits the clients in the list and turns others away with the code NOT_AUTHORIZED of
+// tunnels. It is made for conn.Config.Authorize.
+func (a *Authorized) Authorize(peer conn.PeerInfo) error { // spec: TUN-21
+	if _, ok := a.Name(peer.PublicKey); ok {
+		return nil
+	}
+	return conn.Refuse(closeNotAuthorized, "this key is not authorized")
 }
 
 // Len is the number of keys.

@@ -91,13 +91,13 @@ func (s *Server) connConfig() *conn.Config {
 	return c
 }
 
-// authorize refuses clients that are not in the list.
-func (s *Server) authorize(peer conn.PeerInfo) error { // spec: TUN-21
-	if _, ok := s.config.Authorized.Name(peer.PublicKey); ok {
-		return nil
+// authorize refuses clients that are not in the list, and says so in the log.
+func (s *Server) authorize(peer conn.PeerInfo) error {
+	err := s.config.Authorized.Authorize(peer)
+	if err != nil {
+		s.log.Warn("client refused: its key is not authorized", "client", clientName(s.config.Authorized, peer), "from", peer.Addr)
 	}
-	s.log.Warn("client refused: its key is not authorized", "client", clientName(s.config.Authorized, peer), "from", peer.Addr)
-	return conn.Refuse(closeNotAuthorized, "this key is not authorized")
+	return err
 }
 
 // PublicKey is what clients must know as the peer key.

@@ -28,6 +28,7 @@ const (
 
 // commands are the subcommands of the root, in the order of the help text.
 var commands = []func() *cobra.Command{
+	newBenchCommand,
 	newTunnelCommand,
 	newLinkCommand,
 	newKeygenCommand,
