@@ -159,7 +159,7 @@ var zeroTag [crypto.TagSize]byte
 
 // appendPacket writes the ordinary packet: everything that waits, in a fixed order.
 func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
-	size := p.loss.mtu.current()
+	size := p.loss.datagramSize()
 	if !p.validated && !p.budget.allows(size) {
 		return buf, Meta{}, false
 	}
@@ -295,10 +295,13 @@ func (s *Session) appendPing(b *packetBuilder) {
 	s.idle.pingDue = false
 }
 
-// askForAck asks the peer not to delay the acknowledgement of a probe or of a tail, after which
-// nothing would show a loss.
+// askForAck asks the peer not to delay the acknowledgement of a probe, of a tail, after which nothing
+// would show a loss, and of what fills a window too small to wait for a whole batch.
 func (s *Session) askForAck(b *packetBuilder, probe bool) {
-	if !b.asked && b.room() > 0 && (probe || !s.streams.hasData()) {
+	if b.asked || b.room() == 0 {
+		return
+	}
+	if probe || !s.streams.hasData() || b.path.loss.fillsWindow(len(b.buf)-b.start+crypto.TagSize) {
 		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
 	}
 }
