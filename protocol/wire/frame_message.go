@@ -9,6 +9,11 @@ const (
 	messageFlagStamp    = 4 // the time of sending is given
 )
 
+// messageWide is the lowest bit of the field that names the channel of a message: its number has two
+// bytes, else one. It is there and not in the type because with it the field still fits one byte for the
+// first 32 channels, and types are few.
+const messageWide = 1
+
 const (
 	// MaxChannel is the largest channel number: 16 bits, as in the interface to applications.
 	MaxChannel = 1<<16 - 1
@@ -81,7 +86,8 @@ func (f Channel) Append(b []byte) []byte {
 // Message carries a message or a part of one.
 type Message struct {
 	Channel  uint64 // at most MaxChannel
-	Number   uint16 // lowest 16 bits of the number of the message in its channel
+	Wide     bool   // Number has 16 bits on the wire, else 8
+	Number   uint16 // lowest 8 or 16 bits of the number of the message in its channel
 	HasStamp bool
 	Stamp    uint16 // time of sending in ms, modulo 2^16
 	Fragment bool   // Data is a part
@@ -95,12 +101,18 @@ type Message struct {
 func ParseMessage(t FrameType, b []byte) (Message, int) {
 	flags := t - FrameMessage
 	c := newCursor(b)
+	lane := c.varintMax(MaxChannel<<1 | messageWide) // spec: WIRE-30
 	f := Message{
-		Channel:  c.varintMax(MaxChannel),
-		Number:   c.uint16(),
+		Channel:  lane >> 1,
+		Wide:     lane&messageWide != 0,
 		HasStamp: flags&messageFlagStamp != 0,
 		Fragment: flags&messageFlagFragment != 0,
 		ToEnd:    flags&messageFlagLen == 0,
+	}
+	if f.Wide {
+		f.Number = c.uint16()
+	} else {
+		f.Number = uint16(c.byte())
 	}
 	if f.HasStamp {
 		f.Stamp = c.uint16()
@@ -139,10 +151,16 @@ func (f Message) Type() FrameType {
 	return t
 }
 
-// Append appends the frame, data included.
+// Append appends the frame, data included. Without Wide it writes the lowest 8 bits of Number: the sender
+// chooses how many a receiver needs, as it does for packet numbers.
 func (f Message) Append(b []byte) []byte {
-	b = appendFrame(b, f.Type(), f.Channel)
-	b = binary.BigEndian.AppendUint16(b, f.Number)
+	if f.Wide {
+		b = appendFrame(b, f.Type(), f.Channel<<1|messageWide)
+		b = binary.BigEndian.AppendUint16(b, f.Number)
+	} else {
+		b = appendFrame(b, f.Type(), f.Channel<<1)
+		b = append(b, byte(f.Number))
+	}
 	if f.HasStamp {
 		b = binary.BigEndian.AppendUint16(b, f.Stamp)
 	}

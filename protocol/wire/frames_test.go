@@ -179,37 +179,41 @@ func messageCases() []frameCase {
 			"22 412c 03 c8 4096 14", "CHANNEL channel=300 mode=reliable-ordered priority=200 deadline=150ms playout=20ms",
 		},
 		{
-			"message to the end", Message{Channel: 1, Number: 0x1234, Data: []byte("m"), ToEnd: true},
-			"24 01 1234 6d", "MESSAGE channel=1 number=4660 len=1",
+			"message with a number of 16 bits", Message{Channel: 1, Wide: true, Number: 0x1234, Data: []byte("m"), ToEnd: true},
+			"24 03 1234 6d", "MESSAGE channel=1 number=4660/16bit len=1",
 		},
-		{"message with a length", Message{Channel: 1, Number: 7, Data: []byte{}}, "25 01 0007 00", "MESSAGE channel=1 number=7 len=0"},
+		{
+			"message to the end", Message{Channel: 31, Number: 0xff, Data: []byte("m"), ToEnd: true},
+			"24 3e ff 6d", "MESSAGE channel=31 number=255/8bit len=1",
+		},
+		{"message with a length", Message{Channel: 1, Number: 7, Data: []byte{}}, "25 02 07 00", "MESSAGE channel=1 number=7/8bit len=0"},
 		{
 			"part of a message to the end",
 			Message{Channel: 1, Number: 7, Fragment: true, Offset: 1000, Total: 1001, Data: []byte("m"), ToEnd: true},
-			"26 01 0007 43e8 43e9 6d", "MESSAGE channel=1 number=7 off=1000 total=1001 len=1",
+			"26 02 07 43e8 43e9 6d", "MESSAGE channel=1 number=7/8bit off=1000 total=1001 len=1",
 		},
 		{
 			"part of a message with a length",
 			Message{Channel: 1, Number: 7, Fragment: true, Total: MaxMessageSize, Data: []byte("m")},
-			"27 01 0007 00 80100000 01 6d", "MESSAGE channel=1 number=7 off=0 total=1048576 len=1",
+			"27 02 07 00 80100000 01 6d", "MESSAGE channel=1 number=7/8bit off=0 total=1048576 len=1",
 		},
 		{
 			"message with a stamp", Message{Channel: 1, Number: 7, HasStamp: true, Stamp: 0xfffe, Data: []byte("m"), ToEnd: true},
-			"28 01 0007 fffe 6d", "MESSAGE channel=1 number=7 stamp=65534ms len=1",
+			"28 02 07 fffe 6d", "MESSAGE channel=1 number=7/8bit stamp=65534ms len=1",
 		},
 		{
 			"message with stamp and length", Message{Channel: 1, Number: 7, HasStamp: true, Stamp: 1, Data: []byte("m")},
-			"29 01 0007 0001 01 6d", "MESSAGE channel=1 number=7 stamp=1ms len=1",
+			"29 02 07 0001 01 6d", "MESSAGE channel=1 number=7/8bit stamp=1ms len=1",
 		},
 		{
 			"part of a message with a stamp",
 			Message{Channel: 1, Number: 7, HasStamp: true, Stamp: 1, Fragment: true, Offset: 2, Total: 9, Data: []byte("m"), ToEnd: true},
-			"2a 01 0007 0001 02 09 6d", "MESSAGE channel=1 number=7 stamp=1ms off=2 total=9 len=1",
+			"2a 02 07 0001 02 09 6d", "MESSAGE channel=1 number=7/8bit stamp=1ms off=2 total=9 len=1",
 		},
 		{
 			"part of a message with everything",
-			Message{Channel: MaxChannel, Number: 7, HasStamp: true, Stamp: 1, Fragment: true, Offset: 2, Total: 9, Data: []byte("m")},
-			"2b 8000ffff 0007 0001 02 09 01 6d", "MESSAGE channel=65535 number=7 stamp=1ms off=2 total=9 len=1",
+			Message{Channel: MaxChannel, Wide: true, Number: 7, HasStamp: true, Stamp: 1, Fragment: true, Offset: 2, Total: 9, Data: []byte("m")},
+			"2b 8001ffff 0007 0001 02 09 01 6d", "MESSAGE channel=65535 number=7/16bit stamp=1ms off=2 total=9 len=1",
 		},
 		{"skip", Skip{Channel: 1, Next: 70000}, "2c 01 80011170", "SKIP channel=1 next=70000"},
 		{"source", Source{Sequence: 0xffff}, "2d ffff", "SOURCE seq=65535"},
@@ -241,6 +245,30 @@ func TestFramesHaveTheBytesOfTheSpecification(t *testing.T) {
 			require.Equal(t, c.text, got.String())
 		})
 	}
+}
+
+func TestASmallMessageCostsWhatTheTableOfTheChapterSays(t *testing.T) {
+	const tag = 16
+	header := AppendShort(nil, MakeID(make([]byte, 8)), 300, 2, false)
+	for _, c := range []struct {
+		frame Message
+		bytes int
+	}{
+		{Message{Channel: 31}, 30},
+		{Message{Channel: 31, Wide: true}, 31},
+		{Message{Channel: 32}, 31},
+		{Message{Channel: 31, HasStamp: true}, 32},
+		{Message{Channel: 31, HasStamp: true, Wide: true}, 33},
+		{Message{Channel: 32, HasStamp: true}, 33},
+	} {
+		c.frame.ToEnd = true
+		require.Len(t, c.frame.Append(header), c.bytes-tag, c.frame.String())
+	}
+}
+
+func TestANumberThatIsNotWideIsSentAsItsLowestByte(t *testing.T) {
+	b := Message{Channel: 1, Number: 0x1234, ToEnd: true}.Append(nil)
+	require.Equal(t, unhex(t, "24 02 34"), b)
 }
 
 func TestEveryFrameTypeOfTheRegistryIsTried(t *testing.T) {
@@ -340,15 +368,15 @@ func badFrames() []badFrame {
 		{"WIRE-29", "close with a reason of 257 bytes", "31 00 00 4101" + strings.Repeat("61", 257)},
 		{"WIRE-29", "close by the application with a reason of 257 bytes", "32 00 4101" + strings.Repeat("61", 257)},
 		{"WIRE-30", "channel 65,536", "22 80010000 00 00 00 00"},
-		{"WIRE-30", "message on channel 65,536", "24 80010000 0007 6d"},
+		{"WIRE-30", "message on channel 65,536", "24 80020000 07 6d"},
 		{"WIRE-30", "skip on channel 65,536", "2c 80010000 01"},
 		{"WIRE-31", "mode 4", "22 01 04 00 00 00"},
 		{"WIRE-32", "deadline of 30,001 ms", "22 01 00 00 80007531 00"},
 		{"WIRE-32", "playout of 30,001 ms", "22 01 00 00 00 80007531"},
-		{"WIRE-33", "message larger than 1 MiB", "26 01 0007 00 80100001 6d"},
-		{"WIRE-34", "empty part", "27 01 0007 00 09 00"},
-		{"WIRE-34", "part that begins beyond its message", "26 01 0007 0a 09 6d"},
-		{"WIRE-34", "part that ends beyond its message", "26 01 0007 09 09 6d"},
+		{"WIRE-33", "message larger than 1 MiB", "26 02 07 00 80100001 6d"},
+		{"WIRE-34", "empty part", "27 02 07 00 09 00"},
+		{"WIRE-34", "part that begins beyond its message", "26 02 07 0a 09 6d"},
+		{"WIRE-34", "part that ends beyond its message", "26 02 07 09 09 6d"},
 		{"WIRE-35", "repair of no packet", "2e 0000 00 03 02 0102"},
 		{"WIRE-35", "repair of 65 packets", "2e 0000 41 03 02 0102"},
 		{"WIRE-36", "empty repair", "2e 0000 40 03 00"},

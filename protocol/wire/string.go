@@ -249,9 +249,13 @@ func (f Channel) String() string {
 		f.Channel, f.Mode, f.Priority, f.DeadlineMillis, f.PlayoutMillis)
 }
 
-// String returns the frame as text, with the size of its data.
+// String returns the frame as text, with the bits of its number and the size of its data.
 func (f Message) String() string {
-	s := fmt.Sprintf("MESSAGE channel=%d number=%d", f.Channel, f.Number)
+	bits := 8
+	if f.Wide {
+		bits = 16
+	}
+	s := fmt.Sprintf("MESSAGE channel=%d number=%d/%dbit", f.Channel, f.Number, bits)
 	if f.HasStamp {
 		s += fmt.Sprintf(" stamp=%dms", f.Stamp)
 	}
