@@ -198,6 +198,16 @@ func TestRepeatedResetOnlyShortensThePrefix(t *testing.T) { // spec: STR-17
 	require.EqualValues(t, 9, server.window.consumed, "every byte is given back once")
 }
 
+func TestRepeatedResetDoesNotLengthenThePrefix(t *testing.T) { // spec: STR-17
+	server, s := receivingStream(t)
+	require.NoError(t, server.handle(dataFrame(4, 0, "abcdef")))
+	require.NoError(t, server.handle(wire.ResetStream{ID: 4, Code: 1, FinalSize: 9, Delivered: 4}))
+	require.NoError(t, server.handle(wire.ResetStream{ID: 4, Code: 2, FinalSize: 9, Delivered: 8}))
+	require.EqualValues(t, 5, server.window.consumed, "no credit changes hands")
+	require.NoError(t, server.handle(dataFrame(4, 0, "abcdef")))
+	wantStreamRead(t, s, "abcd", &StreamError{Code: 1, Remote: true}, "the first prefix holds")
+}
+
 func TestResetWithAPrefixBeyondTheEndIsMalformed(t *testing.T) {
 	server, _ := receivingStream(t)
 	wantTransportCode(t, wire.FrameEncoding, server.handle(wire.ResetStream{ID: 4, FinalSize: 3, Delivered: 4}), "prefix of 4 in 3 bytes")
