@@ -272,7 +272,9 @@ func (s *Session) appendControl(b *packetBuilder, latencyOnly bool) {
 	if !latencyOnly && s.streams.hasControl() {
 		b.buf = s.streams.appendControl(b.buf, b.room(), &b.pkt.facts)
 	}
-	if s.streams.hasLatencyData() && b.room() > reservedForAck {
+	// Data that fills the packet leaves no room for asking behind it.
+	hurry := s.streams.hasLatencyData() || s.streams.hasData() && b.path.loss.fillsWindow(b.limit-b.start+crypto.TagSize)
+	if hurry && b.room() > reservedForAck {
 		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
 		b.asked = true
 	}
@@ -295,13 +297,10 @@ func (s *Session) appendPing(b *packetBuilder) {
 	s.idle.pingDue = false
 }
 
-// askForAck asks the peer not to delay the acknowledgement of a probe, of a tail, after which nothing
-// would show a loss, and of what fills a window too small to wait for a whole batch.
+// askForAck asks the peer not to delay the acknowledgement of a probe, or of a tail, after which
+// nothing would show a loss.
 func (s *Session) askForAck(b *packetBuilder, probe bool) {
-	if b.asked || b.room() == 0 {
-		return
-	}
-	if probe || !s.streams.hasData() || b.path.loss.fillsWindow(len(b.buf)-b.start+crypto.TagSize) {
+	if !b.asked && b.room() > 0 && (probe || !s.streams.hasData()) {
 		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
 	}
 }
