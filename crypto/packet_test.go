@@ -177,9 +177,9 @@ func TestZeroingTakesTheKeysAway(t *testing.T) {
 		require.Zero(t, *p.send.key)
 		require.Zero(t, *p.send.header)
 		require.Zero(t, p.recv.secret)
-		require.Zero(t, *p.recv.current)
-		require.Nil(t, p.recv.previous)
-		require.Nil(t, p.recv.next)
+		require.Nil(t, p.recv.keys[currentKey])
+		require.Nil(t, p.recv.keys[previousKey])
+		require.Nil(t, p.recv.keys[nextKey])
 	}
 	s := testSecret(1)
 	s.Zero()

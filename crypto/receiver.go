@@ -10,23 +10,28 @@ import "encoding/binary"
 type Receiver struct {
 	suite    Suite
 	header   *HeaderKey
-	current  *PacketKey
-	next     *PacketKey // made when a packet comes; nil after an update and after DropNext
-	previous *PacketKey // nil before the first update and after DropPrevious
-	secret   Secret     // of the next generation; those of the others are wiped
-	phase    bool       // of the current generation
+	keys     [3]*PacketKey // by currentKey, nextKey, previousKey
+	secret   Secret        // of the next generation; those of the others are wiped
+	phase    bool          // of the current generation
 	starts   startTable
 	failures uint64
 }
+
+// The generations of which a receiver holds keys.
+const (
+	currentKey  = 0
+	nextKey     = 1 // made when a packet comes; nil after an update and after DropNext
+	previousKey = 2 // nil before the first update and after DropPrevious
+)
 
 // NewReceiver returns a receiver that begins with generation 0 of a secret. The caller should wipe the
 // secret afterwards.
 func NewReceiver(suite Suite, secret *Secret) *Receiver {
 	return &Receiver{
-		suite:   suite,
-		header:  NewHeaderKey(suite, secret),
-		current: NewPacketKey(suite, secret),
-		secret:  NextSecret(secret),
+		suite:  suite,
+		header: NewHeaderKey(suite, secret),
+		keys:   [3]*PacketKey{currentKey: NewPacketKey(suite, secret)},
+		secret: NextSecret(secret),
 	}
 }
 
@@ -58,37 +63,41 @@ func (r *Receiver) Unmask(buf []byte, pnOff int) (pnLen int, truncated uint32, p
 //
 // spec: PROT-13 PROT-14
 func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uint32, pn uint64) (plain []byte, updated bool, err error) {
-	if r.next == nil {
-		r.next = NewPacketKey(r.suite, &r.secret) // spec: PROT-14
+	if r.keys[nextKey] == nil {
+		r.keys[nextKey] = NewPacketKey(r.suite, &r.secret) // spec: PROT-14
 	}
-	key := r.keyFor(phase, path, pn)
-	plain, err = key.Open(buf, pnOff+pnLen, path, pn)
+	which := r.which(phase, path, pn)
+	plain, err = r.keys[which].Open(buf, pnOff+pnLen, path, pn)
 	if err != nil {
 		r.failures++ // spec: PROT-16
 		return nil, false, err
 	}
-	if key == r.next {
+	switch {
+	case which == nextKey:
 		r.commit(path, pn)
 		return plain, true, nil
-	}
-	if key == r.current && r.previous != nil {
+	case which == currentKey && r.keys[previousKey] != nil:
 		r.starts.note(path, pn)
 	}
 	return plain, false, nil
 }
 
-// keyFor returns the one key under which a packet is tried.
+// which returns the one key under which a packet is tried. The phase of a forged packet takes no branch
+// here: with one, a million openings told the two phases apart by half a nanosecond.
 //
-// spec: PROT-13
-func (r *Receiver) keyFor(phase bool, path uint32, pn uint64) *PacketKey {
-	switch {
-	case phase == r.phase:
-		return r.current
-	case r.previous != nil && r.starts.isBefore(path, pn):
-		return r.previous
-	default:
-		return r.next
+// spec: PROT-13 PROT-14
+func (r *Receiver) which(phase bool, path uint32, pn uint64) int {
+	other := bit(phase != r.phase)
+	before := bit(r.keys[previousKey] != nil && r.starts.isBefore(path, pn))
+	return other << (other & before)
+}
+
+// bit is 1 for true; the compiler makes no branch of it.
+func bit(b bool) (n int) {
+	if b {
+		n = 1
 	}
+	return n
 }
 
 // commit makes the next generation the current one. A previous key that is still there goes.
@@ -96,7 +105,7 @@ func (r *Receiver) keyFor(phase bool, path uint32, pn uint64) *PacketKey {
 // spec: PROT-12 PROT-13
 func (r *Receiver) commit(path uint32, pn uint64) {
 	r.DropPrevious()
-	r.previous, r.current, r.next = r.current, r.next, nil
+	r.keys = [3]*PacketKey{currentKey: r.keys[nextKey], previousKey: r.keys[currentKey]}
 	following := NextSecret(&r.secret)
 	r.secret.Zero()
 	r.secret = following
@@ -107,19 +116,20 @@ func (r *Receiver) commit(path uint32, pn uint64) {
 // DropPrevious forgets the key of the previous generation, after which its packets no longer open.
 // Call it three probe timeouts after an update.
 func (r *Receiver) DropPrevious() {
-	if r.previous != nil {
-		r.previous.Zero()
-		r.previous = nil
-	}
+	r.drop(previousKey)
 	r.starts = startTable{}
 }
 
 // DropNext forgets the key made ready for the next generation, to save memory while the session is
 // idle. The next packet of any kind makes it again (about 2 µs), whatever its phase.
 func (r *Receiver) DropNext() {
-	if r.next != nil {
-		r.next.Zero()
-		r.next = nil
+	r.drop(nextKey)
+}
+
+func (r *Receiver) drop(which int) {
+	if r.keys[which] != nil {
+		r.keys[which].Zero()
+		r.keys[which] = nil
 	}
 }
 
@@ -133,7 +143,7 @@ func (r *Receiver) Failures() uint64 { return r.failures }
 func (r *Receiver) Zero() {
 	r.DropPrevious()
 	r.DropNext()
-	r.current.Zero()
+	r.drop(currentKey)
 	r.header.Zero()
 	r.secret.Zero()
 }

@@ -139,16 +139,16 @@ func TestForgedPacketsNeverMoveTheKeys(t *testing.T) {
 func TestTheNextKeyIsReadyBeforeThePhaseIsLookedAt(t *testing.T) {
 	for _, flip := range []byte{0, phaseBit} {
 		p := newPair(t, AES256GCM)
-		require.Nil(t, p.recv.next)
+		require.Nil(t, p.recv.keys[nextKey])
 		forged := p.seal(0, 1, "forged")
 		forged[len(forged)-1] ^= 1
 		forged[0] ^= flip
 		_, _, err := p.open(forged, 0, 1)
 		require.ErrorIs(t, err, ErrOpen)
-		ready := p.recv.next
+		ready := p.recv.keys[nextKey]
 		require.NotNil(t, ready, "whatever the phase bit, the next key was made")
 		_, _, _ = p.open(forged, 0, 1)
-		require.Same(t, ready, p.recv.next, "and is kept")
+		require.Same(t, ready, p.recv.keys[nextKey], "and is kept")
 	}
 }
 
@@ -157,7 +157,7 @@ func TestTheNextKeyCanBeDroppedWhileIdle(t *testing.T) {
 	p.mustOpen(p.seal(0, 1, "a1"), 0, 1, "a1")
 	p.recv.DropNext()
 	p.recv.DropNext()
-	require.Nil(t, p.recv.next)
+	require.Nil(t, p.recv.keys[nextKey])
 	p.send.Update()
 	require.True(t, p.mustOpen(p.seal(0, 2, "a2"), 0, 2, "a2"))
 }
@@ -191,12 +191,13 @@ func TestLimitsOfAKeyAreCountedInPacketsAndBytes(t *testing.T) {
 
 // spec: PROT-15
 func TestLimitsKeepTheirOrder(t *testing.T) {
-	require.Less(t, UpdatePackets, MaxKeyPackets)
-	require.Less(t, UpdateBytes, MaxKeyBytes)
-	require.LessOrEqual(t, MaxKeyPackets, 1<<28, "confidentiality of AES-GCM at 2^11 bytes a packet")
-	require.LessOrEqual(t, UpdatePackets, 1<<23, "confidentiality of AES-GCM at 2^16 bytes a packet")
-	require.LessOrEqual(t, MaxAuthFailures, 1<<36, "integrity of ChaCha20-Poly1305")
-	require.Equal(t, MaxKeyBytes, MaxKeyPackets<<11)
+	const bits28, bits23, bits36 uint64 = 1 << 28, 1 << 23, 1 << 36
+	require.Less(t, uint64(UpdatePackets), uint64(MaxKeyPackets))
+	require.Less(t, uint64(UpdateBytes), uint64(MaxKeyBytes))
+	require.LessOrEqual(t, uint64(MaxKeyPackets), bits28, "confidentiality of AES-GCM at 2^11 bytes a packet")
+	require.LessOrEqual(t, uint64(UpdatePackets), bits23, "confidentiality of AES-GCM at 2^16 bytes a packet")
+	require.LessOrEqual(t, uint64(MaxAuthFailures), bits36, "integrity of ChaCha20-Poly1305")
+	require.Equal(t, uint64(MaxKeyBytes), uint64(MaxKeyPackets)<<11)
 }
 
 // spec: PROT-16

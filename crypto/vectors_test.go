@@ -114,7 +114,7 @@ func TestVectorsOfPacketsOpen(t *testing.T) {
 	for _, v := range readVectors(t).Packets {
 		r := NewReceiver(v.Suite, (*Secret)(v.Secret))
 		for range v.Generation {
-			r.next = NewPacketKey(v.Suite, &r.secret)
+			r.keys[nextKey] = NewPacketKey(v.Suite, &r.secret)
 			r.commit(0, 0)
 		}
 		r.DropPrevious()
