@@ -10,7 +10,8 @@ import (
 // With the build tag godwit_audit every sealed packet of the process is written down as (key, nonce),
 // and a pair that comes back with another content panics. The same content is let through, because
 // two runs of one simulator seed in one process make the very same packets. Tests only: memory grows
-// by about 100 bytes a packet, up to the bound below, after which a new pair is no longer noted.
+// by about 100 bytes a packet, up to the bound below, after which a new pair is no longer noted; so tests
+// that measure the heap fail under this tag.
 
 // maxAudited bounds the memory of the audit to some 400 MB.
 const maxAudited = 4 << 20
