@@ -53,3 +53,11 @@ func (id auditID) sealed(nonce *[nonceSize]byte, plain []byte) {
 		audited.content[entry] = content
 	}
 }
+
+// ResetAudit forgets the packets noted so far: a simulator calls it for every new world, since worlds of
+// one seed share their keys.
+func ResetAudit() {
+	audited.Lock()
+	defer audited.Unlock()
+	clear(audited.content)
+}
