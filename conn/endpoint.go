@@ -23,7 +23,7 @@ type Endpoint struct {
 	config   *Config
 	identity crypto.PrivateKey
 	log      *slog.Logger
-	start    time.Time // the zero of the endpoint's clock
+	start    time.Time // when the endpoint's clock showed clockStart
 	shards   []*shard
 
 	listening atomic.Bool  // a listener takes, or has taken, new sessions
@@ -97,7 +97,7 @@ func (e *Endpoint) coreConfig(sh *shard, shards int, canListen bool) protocol.En
 		IDLen:         dialIDLength,
 		Shards:        shards,
 		Shard:         sh.index,
-		UnixAtZero:    e.start.Unix(),
+		UnixAtZero:    e.start.Add(-clockStart).Unix(),
 	}
 	if e.config.MaxSessions > 0 {
 		c.MaxSessions = max(e.config.MaxSessions/shards, 1)
@@ -121,8 +121,12 @@ func (e *Endpoint) logSockets() {
 	}
 }
 
+// clockStart is what an endpoint's clock shows at its start. The core's budgets look back from now; on a
+// clock that starts at zero they would be empty in the first moments.
+const clockStart = time.Hour
+
 // now reads the clock that the cores of this endpoint live by.
-func (e *Endpoint) now() monotime.Time { return monotime.Time(time.Since(e.start)) + 1 }
+func (e *Endpoint) now() monotime.Time { return monotime.Time(clockStart + time.Since(e.start)) }
 
 // Addr returns the local address.
 func (e *Endpoint) Addr() net.Addr { return e.shards[0].sock.Addr() }
@@ -184,11 +188,12 @@ func (e *Endpoint) Close() error {
 	return err
 }
 
-// endAll closes every session with a transport code.
+// endAll closes every session with a transport code, and returns when the peers have been told.
 func (e *Endpoint) endAll(code wire.ErrorCode, reason string) {
 	for _, sh := range e.shards {
 		for _, s := range sh.sessions() {
 			s.closeTransport(code, reason)
+			s.awaitQuiet()
 		}
 	}
 }

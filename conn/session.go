@@ -32,11 +32,12 @@ type Session struct {
 	over   chan struct{} // closed when err is set
 	closed bool          // the application has closed the session: every call returns err
 
-	dialed   bool // this end is the client
-	ready    bool // streams can be used
-	dead     bool // the core has nothing left to do
-	flushing bool // somebody sends the session's datagrams
-	again    bool // and there may be more of them
+	dialed   bool          // this end is the client
+	ready    bool          // streams can be used
+	dead     bool          // the core has nothing left to do
+	flushing bool          // somebody sends the session's datagrams
+	again    bool          // and there may be more of them
+	quiet    chan struct{} // closed when nobody sends any more; made when somebody waits for that
 
 	armed      monotime.Time // when the wheel wakes the session at the latest; 0: it does not
 	node       wheelNode     // guarded by the wheel
@@ -101,18 +102,47 @@ func (s *Session) flush() {
 	for more := true; more; more = more || s.again {
 		s.again = false
 		b.reset()
-		more = b.fill(s.shard.endpoint.now(), s.core)
+		more = b.fill(s.now(), s.core)
 		s.deliver()
 		if len(b.msgs) == 0 {
-			break
+			continue
 		}
 		s.mu.Unlock()
 		s.shard.write(b)
 		s.mu.Lock()
+		s.tooBig(b)
 	}
 	b.free()
 	s.flushing = false
+	if s.quiet != nil {
+		close(s.quiet)
+		s.quiet = nil
+	}
 	s.arm()
+}
+
+// tooBig tells the core which datagrams of a batch the system refused as larger than its interface carries.
+func (s *Session) tooBig(b *batch) {
+	for i := range b.msgs {
+		if m := &b.msgs[i]; m.TooBig {
+			s.core.TooBig(s.now(), protocol.AddrPair{Local: m.Local, Remote: m.Remote}, len(m.Data))
+		}
+	}
+}
+
+// awaitQuiet returns when nobody sends the session's datagrams any more.
+func (s *Session) awaitQuiet() {
+	s.mu.Lock()
+	if !s.flushing {
+		s.mu.Unlock()
+		return
+	}
+	if s.quiet == nil {
+		s.quiet = make(chan struct{})
+	}
+	quiet := s.quiet
+	s.mu.Unlock()
+	<-quiet
 }
 
 // arm has the wheel wake the session in time. An earlier wake-up that is already set is left as it is:

@@ -47,3 +47,6 @@ func refusesOption(err error) bool { return errors.Is(err, unix.EINVAL) }
 func refusesAddress(err error) bool {
 	return errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH)
 }
+
+// isTooBig reports whether the interface carries no datagram of this size.
+func isTooBig(err error) bool { return errors.Is(err, unix.EMSGSIZE) }

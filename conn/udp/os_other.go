@@ -22,3 +22,4 @@ func appendLocal(oob []byte, _ netip.Addr) []byte  { return oob }
 func appendECN(oob []byte, _ bool, _ uint8) []byte { return oob }
 func refusesOption(error) bool                     { return false }
 func refusesAddress(error) bool                    { return false }
+func isTooBig(error) bool                          { return false }

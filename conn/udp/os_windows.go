@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"errors"
 	"net/netip"
 	"syscall"
 
@@ -47,3 +48,6 @@ func appendLocal(oob []byte, _ netip.Addr) []byte  { return oob }
 func appendECN(oob []byte, _ bool, _ uint8) []byte { return oob }
 func refusesOption(error) bool                     { return false }
 func refusesAddress(error) bool                    { return false }
+
+// isTooBig reports whether the interface carries no datagram of this size.
+func isTooBig(err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }

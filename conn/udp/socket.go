@@ -30,6 +30,7 @@ type Message struct {
 	Remote netip.AddrPort // the peer; IPv4 is never written as mapped IPv6
 	Local  netip.AddrPort // our address: where it came to, or which one it must leave from; zero: unknown, the system chooses
 	ECN    uint8          // NotECT, ECT1, ECT0 or CE
+	TooBig bool           // set by WriteBatch: the system refused it as larger than the interface carries
 }
 
 // Info says what the system granted a Socket.

@@ -111,12 +111,15 @@ func TestAddressThatLeftThisMachineIsReplacedByTheSystemsChoice(t *testing.T) {
 
 func TestOneRefusedDatagramDoesNotStopTheBatch(t *testing.T) {
 	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
-	n, err := a.WriteBatch([]Message{
+	msgs := []Message{
 		{Data: make([]byte, MaxDatagram+100), Remote: b.AddrPort()}, // longer than IP can carry
 		{Data: []byte("x"), Remote: b.AddrPort()},
-	})
+	}
+	n, err := a.WriteBatch(msgs)
 	require.Error(t, err)
 	require.Equal(t, 1, n)
+	require.True(t, msgs[0].TooBig)
+	require.False(t, msgs[1].TooBig)
 	require.Equal(t, "x", string(readOne(t, b).Data))
 }
 

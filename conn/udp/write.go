@@ -22,6 +22,7 @@ func (s *Socket) WriteBatch(msgs []Message) (sent int, err error) {
 			sent++
 			continue
 		}
+		msgs[i].TooBig = isTooBig(e)
 		if err == nil {
 			err = e
 		}

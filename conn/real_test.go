@@ -1,0 +1,215 @@
+package conn_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/crypto"
+)
+
+// serveEcho answers every session of l with what it sent, until l is closed.
+func serveEcho(l *conn.Listener) {
+	for {
+		s, err := l.AcceptSession(context.Background())
+		if err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(s, s) // the client sees what is missing
+			_ = s.Close()
+		}()
+	}
+}
+
+// roundTrip dials, sends data, and expects it back.
+func roundTrip(ctx context.Context, address string, config *conn.Config, data []byte) error {
+	c, err := conn.Dial(ctx, address, config)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	go func() {
+		_, _ = c.Write(data) // the reader sees what is missing
+		_ = c.CloseWrite()
+	}()
+	got, err := io.ReadAll(c)
+	if err == nil && !bytes.Equal(data, got) {
+		err = errors.New("the answer differs from the question")
+	}
+	return err
+}
+
+func TestManyClientsOverSeveralShards(t *testing.T) {
+	l, err := conn.Listen("127.0.0.1:0", &conn.Config{Shards: 4})
+	require.NoError(t, err)
+	defer l.Close()
+	go serveEcho(l)
+	config := &conn.Config{PeerKey: l.PublicKey()}
+	var wg sync.WaitGroup
+	for i := range 40 {
+		wg.Go(func() {
+			require.NoError(t, roundTrip(t.Context(), l.Addr().String(), config, randomBytes(1000*i)))
+		})
+	}
+	wg.Wait()
+}
+
+func TestNothingIsLeftBehindWhenAllIsClosed(t *testing.T) {
+	ignore := goleak.IgnoreCurrent()
+	l, err := conn.Listen("127.0.0.1:0", nil)
+	require.NoError(t, err)
+	go serveEcho(l)
+	config := &conn.Config{PeerKey: l.PublicKey()}
+	for range 5 {
+		require.NoError(t, roundTrip(t.Context(), l.Addr().String(), config, randomBytes(100_000)))
+	}
+	_, err = conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey(), AppProtocols: []string{"x"}})
+	require.Error(t, err)
+	require.NoError(t, l.Close())
+	goleak.VerifyNone(t, ignore)
+}
+
+func TestPresharedKeyIsEnoughOnBothSides(t *testing.T) {
+	psk := crypto.GeneratePresharedKey()
+	l, err := conn.Listen("127.0.0.1:0", &conn.Config{PresharedKey: psk})
+	require.NoError(t, err)
+	defer l.Close()
+	go serveEcho(l)
+	require.NoError(t, roundTrip(t.Context(), l.Addr().String(), &conn.Config{PresharedKey: psk}, []byte("hello")))
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	err = roundTrip(ctx, l.Addr().String(), &conn.Config{PresharedKey: crypto.GeneratePresharedKey()}, nil)
+	require.ErrorIs(t, err, conn.ErrNoAnswer)
+}
+
+func TestBothEndsSeeTheSameSession(t *testing.T) {
+	identity := crypto.GeneratePrivateKey()
+	l, err := conn.Listen("127.0.0.1:0", nil)
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey(), Identity: identity})
+	require.NoError(t, err)
+	defer c.Close()
+	s, err := l.AcceptSession(t.Context())
+	require.NoError(t, err)
+	defer s.Close()
+	require.Equal(t, identity.Public(), s.Peer().PublicKey)
+	require.Equal(t, l.PublicKey(), c.Peer().PublicKey)
+	require.Equal(t, c.Peer().ChannelBinding, s.Peer().ChannelBinding)
+	require.NotZero(t, c.Peer().ChannelBinding)
+	require.Equal(t, l.Addr().String(), c.RemoteAddr().String())
+	require.NoError(t, c.Confirmed(t.Context()))
+	require.Equal(t, s.RemoteAddr().String(), s.Peer().Addr.String())
+	write(t, c, "hello")
+	wantRead(t, s, "hello")
+	require.NotZero(t, c.Stats().BytesSent)
+	require.NotZero(t, s.Stats().BytesReceived)
+	if runtime.GOOS == "linux" {
+		require.Equal(t, c.LocalAddr().String(), s.RemoteAddr().String(), "the client knows which of its addresses is used")
+	}
+}
+
+func TestDialTriesAllAddressesOfAName(t *testing.T) {
+	l, err := conn.Listen("127.0.0.1:0", nil)
+	require.NoError(t, err)
+	defer l.Close()
+	go serveEcho(l)
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	require.NoError(t, err)
+	config := &conn.Config{PeerKey: l.PublicKey()}
+	for _, host := range []string{"localhost", ""} {
+		require.NoError(t, roundTrip(t.Context(), net.JoinHostPort(host, port), config, []byte("hello")), "host %q", host)
+	}
+}
+
+func TestWrongUseIsRefusedByName(t *testing.T) {
+	ctx := t.Context()
+	for text, call := range map[string]func() error{
+		"neither PeerKey nor PresharedKey": func() error { _, err := conn.Dial(ctx, "127.0.0.1:1", nil); return err },
+		"missing port":                     func() error { return dialErr(ctx, "127.0.0.1") },
+		"Config.KeepAlive is negative":     func() error { _, err := conn.Listen(":0", &conn.Config{KeepAlive: -1}); return err },
+		"Config.IdleTimeout":               func() error { _, err := conn.Listen(":0", &conn.Config{IdleTimeout: 25 * time.Hour}); return err },
+		"no socket was given":              func() error { _, err := conn.NewEndpoint(nil, nil); return err },
+	} {
+		require.ErrorContains(t, call(), text)
+	}
+}
+
+func dialErr(ctx context.Context, address string) error {
+	_, err := conn.Dial(ctx, address, &conn.Config{PeerKey: crypto.GeneratePrivateKey().Public()})
+	return err
+}
+
+// flaky is a socket whose n-th call fails.
+type flaky struct {
+	*net.UDPConn
+	n     int64
+	calls atomic.Int64
+}
+
+var errFlaky = errors.New("the socket had a bad moment")
+
+func (f *flaky) fails() bool { return f.calls.Add(1) == f.n }
+
+func (f *flaky) ReadFrom(b []byte) (int, net.Addr, error) {
+	if f.fails() {
+		return 0, nil, errFlaky
+	}
+	return f.UDPConn.ReadFrom(b)
+}
+
+func (f *flaky) WriteTo(b []byte, a net.Addr) (int, error) {
+	if f.fails() {
+		return 0, errFlaky
+	}
+	return f.UDPConn.WriteTo(b, a)
+}
+
+// onlyPacketConn hides all but the methods of a net.PacketConn.
+type onlyPacketConn struct{ net.PacketConn }
+
+func TestSocketThatFailsOnceCostsTimeAndNothingElse(t *testing.T) {
+	for n := range int64(40) {
+		raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		require.NoError(t, err)
+		e, err := conn.NewEndpoint(onlyPacketConn{&flaky{UDPConn: raw, n: n + 1}}, nil)
+		require.NoError(t, err)
+		l, err := e.Listen()
+		require.NoError(t, err)
+		go serveEcho(l)
+		config := &conn.Config{PeerKey: l.PublicKey()}
+		require.NoError(t, roundTrip(t.Context(), e.Addr().String(), config, randomBytes(30_000)), "call %d fails", n+1)
+		require.NoError(t, e.Close())
+	}
+}
+
+func TestSocketThatIsGoneEndsItsSessions(t *testing.T) {
+	l, err := conn.Listen("127.0.0.1:0", nil)
+	require.NoError(t, err)
+	defer l.Close()
+	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	e, err := conn.NewEndpoint(raw, nil)
+	require.NoError(t, err)
+	inner, err := e.Listen()
+	require.NoError(t, err)
+	c, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+	require.NoError(t, err)
+	require.NoError(t, raw.Close()) // behind the endpoint's back
+	<-c.Done()
+	require.ErrorContains(t, c.Err(), "socket failed")
+	_, err = inner.Accept()
+	require.ErrorContains(t, err, "socket failed")
+}
