@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/conn/udp"
-	"github.com/godwit-net/godwit/protocol"
 )
 
 // dialStagger is how long one address of a name is tried before the next one is tried beside it
@@ -152,12 +151,12 @@ func (e *Endpoint) dialOne(ctx context.Context, addr netip.AddrPort, c *Config) 
 	if deadline, ok := ctx.Deadline(); ok && config.HandshakeTimeout == 0 {
 		config.HandshakeTimeout = max(time.Until(deadline), 0) + ctxGrace
 	}
-	core, err := sh.core.Dial(e.now(), config, protocol.AddrPair{Remote: addr})
+	s, err := sh.dial(config, addr)
 	if err != nil {
-		return nil, fmt.Errorf("conn: %w", err)
+		return nil, err
 	}
-	s := core.Context().(*Session) // the registry has made it
-	if err := s.established(ctx); err != nil {
+	defer s.mu.Unlock()
+	if err := s.awaitAnswer(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil

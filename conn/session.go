@@ -231,10 +231,8 @@ func (s *Session) end(err error) {
 
 func (s *Session) now() monotime.Time { return s.shard.endpoint.now() }
 
-// established sends the first packet of the handshake and waits for the server's answer.
-func (s *Session) established(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// awaitAnswer sends the first packet of the handshake and waits for the server's answer, with the lock held.
+func (s *Session) awaitAnswer(ctx context.Context) error {
 	s.flush()
 	stop := stop{ctx: ctx, over: s.over}
 	for !s.ready && s.err == nil {

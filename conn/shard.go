@@ -2,7 +2,9 @@ package conn
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +37,9 @@ type shard struct {
 	armed monotime.Time // where node is in the wheel; 0: nowhere
 
 	timers timers
+
+	dialing sync.Mutex // one Dial of the core at a time
+	dialed  *Session   // the session that it has made so far, locked; guarded by dialing
 
 	unread  atomic.Uint64 // reads that failed
 	unsent  atomic.Uint64 // datagrams that the system refused to send
@@ -185,6 +190,24 @@ func (sh *shard) add(core *protocol.Session, dialed bool) *Session {
 	return s
 }
 
+// dial makes a session to the server at addr and returns it with its lock held.
+func (sh *shard) dial(config *protocol.Config, addr netip.AddrPort) (*Session, error) {
+	sh.dialing.Lock()
+	defer sh.dialing.Unlock()
+	_, err := sh.core.Dial(sh.endpoint.now(), config, protocol.AddrPair{Remote: addr})
+	s := sh.dialed
+	sh.dialed = nil
+	if err == nil {
+		return s, nil
+	}
+	if s != nil {
+		s.dead = true
+		sh.remove(s)
+		s.mu.Unlock()
+	}
+	return nil, fmt.Errorf("conn: %w", err)
+}
+
 // remove forgets a session whose core is dead.
 func (sh *shard) remove(s *Session) {
 	sh.mu.Lock()
@@ -260,7 +283,10 @@ func (r registry) NewID(s *protocol.Session) (wire.ID, wire.ResetToken) {
 	r.sh.mu.Lock()
 	defer r.sh.mu.Unlock()
 	if s.Context() == nil {
-		r.sh.add(s, true) // a session that dials, in the moment before it can be found
+		// A session that dials, in the moment before it can be found. It stays locked until its core is complete.
+		dialed := r.sh.add(s, true)
+		dialed.mu.Lock()
+		r.sh.dialed = dialed
 	}
 	return r.sh.core.NewID(s)
 }

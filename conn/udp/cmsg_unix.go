@@ -50,3 +50,8 @@ func refusesAddress(err error) bool {
 
 // isTooBig reports whether the interface carries no datagram of this size.
 func isTooBig(err error) bool { return errors.Is(err, unix.EMSGSIZE) }
+
+// isHint reports whether a failed read only tells of an ICMP message.
+func isHint(err error) bool {
+	return errors.Is(err, unix.ECONNREFUSED) || errors.Is(err, unix.EHOSTUNREACH) || errors.Is(err, unix.ENETUNREACH)
+}

@@ -23,3 +23,4 @@ func appendECN(oob []byte, _ bool, _ uint8) []byte { return oob }
 func refusesOption(error) bool                     { return false }
 func refusesAddress(error) bool                    { return false }
 func isTooBig(error) bool                          { return false }
+func isHint(error) bool                            { return false }

@@ -51,3 +51,8 @@ func refusesAddress(error) bool                    { return false }
 
 // isTooBig reports whether the interface carries no datagram of this size.
 func isTooBig(err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }
+
+// isHint reports whether a failed read only tells of an ICMP message.
+func isHint(err error) bool {
+	return errors.Is(err, windows.WSAECONNRESET) || errors.Is(err, windows.WSAENETRESET)
+}

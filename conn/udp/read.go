@@ -1,8 +1,6 @@
 package udp
 
-import (
-	"net/netip"
-)
+import "net/netip"
 
 // oobSize holds the control data of one datagram: an address (20 bytes), a traffic class (4) and their
 // headers, with room for what a system adds unasked.
@@ -21,12 +19,16 @@ func NewReadBatch() *ReadBatch {
 }
 
 // ReadBatch waits for at least one datagram and returns those that came. They are valid until the next
-// call with the same b. Errors other than net.ErrClosed concern one datagram or one moment: the caller
+// call with the same b. What ICMP says about earlier datagrams of ours is passed over, since anyone on the
+// path can say it. Errors other than net.ErrClosed concern one datagram or one moment: the caller
 // counts them and reads on.
 func (s *Socket) ReadBatch(b *ReadBatch) ([]Message, error) {
 	m := &b.msgs[0]
 	*m = Message{}
 	n, err := s.readOne(b, m)
+	for err != nil && isHint(err) {
+		n, err = s.readOne(b, m)
+	}
 	if err != nil {
 		return nil, err
 	}
