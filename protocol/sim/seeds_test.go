@@ -46,6 +46,7 @@ type scenario struct {
 	seen map[string]int
 	end  monotime.Time // of the faults
 
+	healed bool
 }
 
 func TestSeeds(t *testing.T) {
@@ -209,7 +210,12 @@ func (sc *scenario) start(t *testing.T) {
 	require.NoError(t, sc.transfer.Start(sc.client, sc.server, &sc.clientConfig))
 	for range sc.rng.IntN(4) {
 		at := sc.Now().Add(time.Duration(sc.rng.Int64N(int64(faults))))
-		sc.Schedule(min(at, sc.end), sc.incident())
+		incident := sc.incident()
+		sc.Schedule(min(at, sc.end), func() {
+			if !sc.healed {
+				incident()
+			}
+		})
 	}
 }
 
@@ -288,12 +294,13 @@ func (sc *scenario) links() []*Link {
 	return all
 }
 
-// heal ends all faults.
+// heal ends all faults. The MTU stays what it has become: a path may be narrow.
 func (sc *scenario) heal() {
 	sc.noteLinks()
+	sc.healed = true
 	for _, l := range sc.links() {
 		l.SetDown(false)
-		_ = l.Configure(sc.Now(), Config{Delay: 20 * time.Millisecond})
+		_ = l.Configure(sc.Now(), Config{Delay: 20 * time.Millisecond, MTU: l.Config().MTU})
 	}
 }
 

@@ -169,16 +169,21 @@ func (w *World) Connect(client, server netip.AddrPort, c Config) error {
 	}
 	w.links[route{client, server}], w.links[route{server, client}] = up, down
 	if c.Rebind > 0 {
-		w.After(c.Rebind, func() { w.rebindEvery(client, c.Rebind) })
+		w.After(c.Rebind, func() { w.rebindEvery(client, up) })
 	}
 	return nil
 }
 
-func (w *World) rebindEvery(addr netip.AddrPort, every time.Duration) {
-	if s := w.sockets[addr]; s != nil {
+// rebindEvery gives the client a new address as often as its link says, until the link says never.
+func (w *World) rebindEvery(client netip.AddrPort, up *Link) {
+	every := up.config.Rebind
+	if every == 0 {
+		return
+	}
+	if s := w.sockets[client]; s != nil {
 		s.Rebind()
 	}
-	w.After(every, func() { w.rebindEvery(addr, every) })
+	w.After(every, func() { w.rebindEvery(client, up) })
 }
 
 // Link returns the link from one socket to another, by their own addresses; nil if there is none.
