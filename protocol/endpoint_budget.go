@@ -42,7 +42,11 @@ type budget struct {
 
 // spend takes the cost of one INIT.
 func (b *budget) spend(now Time) {
-	b.work = max(b.work, now.Add(-workBurst)) + Time(float64(initCost)/workShare)
+	paid := now.Add(-workBurst)
+	if b.work != 0 {
+		paid = max(b.work, paid)
+	}
+	b.work = paid + Time(float64(initCost)/workShare)
 }
 
 // overworked reports whether the share of work for unproved addresses is used up.
@@ -64,7 +68,11 @@ func (t *buckets) take(now Time, random func() uint64, addr netip.Addr, rate, bu
 	}
 	step := Time(time.Second) / Time(rate)
 	cell := &t.cells[t.index(addr)]
-	next := max(*cell, now-step*Time(burst)) + step
+	full := now - step*Time(burst) // where the cell of an unknown prefix stands; may lie before the start of the clock
+	next := full + step
+	if *cell != 0 {
+		next = max(*cell, full) + step
+	}
 	if next.After(now) {
 		return false
 	}
