@@ -86,6 +86,7 @@ type Endpoint struct {
 	lookup *crypto.TokenLookup
 
 	sessions map[wire.ID]*Session
+	live     int // sessions with a name in it
 	tokens   map[[crypto.ResetTokenSize]byte]*Session
 	only     *Session // the one session of an endpoint whose IDs are empty
 
@@ -159,7 +160,7 @@ func (e *Endpoint) Refuse(code wire.RejectCode) { e.refusing = code }
 // Stats returns the counters of the endpoint.
 func (e *Endpoint) Stats() EndpointStats {
 	st := e.stats
-	st.HalfOpen, st.Sessions = len(e.half.list), len(e.sessions)
+	st.HalfOpen, st.Sessions = len(e.half.list), e.live
 	if e.hs != nil {
 		st.Agreements = e.hs.Agreements()
 	}
@@ -291,9 +292,17 @@ func (e *Endpoint) HandleTimeout(now Time) { e.half.sweep(now) }
 func (e *Endpoint) NewID(s *Session) (wire.ID, wire.ResetToken) {
 	id, token := e.newID()
 	if e.idLen > 0 {
-		e.sessions[id] = s
+		e.name(id, s)
 	}
 	return id, token
+}
+
+// name makes id a name of s.
+func (e *Endpoint) name(id wire.ID, s *Session) {
+	e.sessions[id] = s
+	if s.names++; s.names == 1 {
+		e.live++
+	}
 }
 
 func (e *Endpoint) newID() (wire.ID, wire.ResetToken) {
@@ -318,7 +327,12 @@ func (e *Endpoint) newID() (wire.ID, wire.ResetToken) {
 
 // RetireID implements Registry.
 func (e *Endpoint) RetireID(id wire.ID) {
-	delete(e.sessions, id)
+	if s := e.sessions[id]; s != nil {
+		delete(e.sessions, id)
+		if s.names--; s.names == 0 {
+			e.live--
+		}
+	}
 	if id.Len() == 0 {
 		e.only = nil
 	}

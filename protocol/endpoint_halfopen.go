@@ -134,6 +134,7 @@ func (t *halfOpenTable) remove(h *halfOpen) {
 		t.unproved--
 	}
 	h.half.Clear()
+	h.early = nil // the ring of expanded keys may still point to h
 }
 
 // sweep forgets what has expired.

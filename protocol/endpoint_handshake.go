@@ -178,7 +178,7 @@ func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params wire.P
 	if e.refusing != 0 { // spec: SESS-12
 		return "", params, e.refusing, ""
 	}
-	if len(e.sessions) >= e.cfg.MaxSessions {
+	if e.live >= e.cfg.MaxSessions {
 		return "", params, wire.RejectFull, ""
 	}
 	protocol, ok := handshake.SelectAppProtocol(hello.AppProtocols, e.session.AppProtocols)
@@ -250,7 +250,7 @@ func (e *Endpoint) handleFin(now Time, d *Datagram, long *wire.Long, h *halfOpen
 		return
 	}
 	s.early = early
-	e.sessions[h.id] = s
+	e.name(h.id, s)
 	e.stats.Accepted++
 	e.accepted = append(e.accepted, s)
 }

@@ -17,6 +17,10 @@ const (
 	// maxUntrackedTail is how many packets that ask for no acknowledgement are remembered at the old
 	// end of the list. A receiver of bulk data sends little else, and the peer need not answer.
 	maxUntrackedTail = 64
+	// maxUnanswered is how many packets that ask for no acknowledgement may leave while one that asks
+	// for it is not acknowledged. Every one of them was provoked by a peer that is there and could
+	// answer; what is not dropped below the oldest outstanding packet would grow as long as it likes.
+	maxUnanswered = 1 << 14
 	// noPacketNumber stands for a largest number where there is none yet. One more than it is 0.
 	noPacketNumber = ^uint64(0)
 )
@@ -92,6 +96,7 @@ type lossState struct {
 
 	bytesInFlight   int
 	outstanding     int    // packets in flight that want to be acknowledged
+	unanswered      int    // other packets sent since one of those was last acknowledged
 	lastEliciting   Time   // when the last of them left
 	largest         uint64 // largest number acknowledged, or noPacketNumber
 	cursor          uint64 // the fate of every packet below is decided
@@ -190,6 +195,7 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 		l.ecn.packetSent()
 	}
 	if !p.eliciting {
+		l.unanswered++
 		l.dropUntracked()
 		return
 	}
@@ -318,9 +324,20 @@ func (l *lossState) abandon(cb ackHandler) {
 		if p.outstanding() && p.eliciting {
 			cb.packetLost(p)
 		}
+		if p.probe {
+			l.mtu.settle(int(p.size))
+		}
 	}
-	l.bytesInFlight, l.outstanding, l.probesWanted, l.ptoCount = 0, 0, 0, 0
+	l.bytesInFlight, l.outstanding, l.unanswered, l.probesWanted, l.ptoCount = 0, 0, 0, 0, 0
 	l.release()
+}
+
+// boundUnanswered starts anew when a peer provokes packet after packet and acknowledges none of those
+// that ask for it: what they said is said again, and their records are freed.
+func (l *lossState) boundUnanswered(cb ackHandler) {
+	if l.unanswered > maxUnanswered {
+		l.abandon(cb)
+	}
 }
 
 // migrated tells that the path has a new address at one end. A new port alone is most likely the

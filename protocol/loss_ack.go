@@ -34,7 +34,7 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 		return nil // nothing new
 	}
 	if l.pass.progress {
-		l.ptoCount, l.probesWanted = 0, 0
+		l.ptoCount, l.probesWanted, l.unanswered = 0, 0, 0
 	}
 	l.detectLost(now, cb)
 	l.reportLost(now, marked)

@@ -95,6 +95,7 @@ type Session struct {
 	established   Time
 	confirmed     bool
 	unissued      bool       // spare IDs are handed out at the first chance, outside the endpoint
+	names         int        // IDs in the endpoint's table; the endpoint's own field
 	paceUntil     Time       // when the pacer lets the next packet go; 0: it does not wait
 	early         []Datagram // 1-RTT packets that came before the handshake was complete
 	events        eventQueue

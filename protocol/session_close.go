@@ -192,7 +192,7 @@ func (s *Session) die() {
 func (s *Session) appendClose(now Time, buf []byte) ([]byte, Meta, bool) {
 	c := &s.closing
 	p := s.paths.active
-	if !c.due || !p.validated && !p.budget.allows(MinDatagram) {
+	if !c.due || !p.validated && !p.budget.allows(MinDatagram) || s.keys.send.Exhausted() {
 		return buf, Meta{}, false
 	}
 	c.due = false

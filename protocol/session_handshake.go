@@ -135,7 +135,7 @@ func (s *Session) handleLong(now Time, d *Datagram) {
 		return
 	}
 	if s.role == server {
-		s.handleLateFin(long)
+		s.handleLateFin(now, d, long)
 		return
 	}
 	if s.state != stateHandshake || long.DCID != s.hs.localID {
@@ -171,8 +171,13 @@ func (s *Session) countHandshake(err error) {
 }
 
 // handleLateFin answers a FIN that came again: the client has not heard that the first one arrived.
-func (s *Session) handleLateFin(long wire.Long) {
-	if long.Kind == wire.KindFin && s.state == stateEstablished && s.control.done != deliveryNone {
+// Once it has acknowledged DONE, what comes is a copy. A client that has nothing else to say lets a
+// server speak to its new address by nothing but this.
+func (s *Session) handleLateFin(now Time, d *Datagram, long wire.Long) {
+	if p := s.paths.active; s.state == stateEstablished && d.Addr.Remote == p.addr.Remote {
+		s.heardFrom(now, p, len(d.Data))
+	}
+	if long.Kind == wire.KindFin && s.state == stateEstablished && s.control.done != deliveryAcked {
 		s.control.done = deliveryDue // spec: SESS-3
 		return
 	}

@@ -85,7 +85,7 @@ func (s *Session) issueIDs() {
 		return
 	}
 	want := min(int(min(s.remote.ActiveIDs, maxActiveIDs)), 1+spareIDs)
-	for len(i.local) < want {
+	for len(i.local) < want && i.nextPath <= wire.MaxPathID {
 		id, token := s.registry.NewID(s)
 		i.local = append(i.local, localID{path: i.nextPath, id: id, token: token, state: deliveryDue})
 		i.nextPath++
@@ -93,7 +93,7 @@ func (s *Session) issueIDs() {
 }
 
 // handleNewID keeps an ID that the peer offers.
-func (s *Session) handleNewID(f wire.NewSessionID) error {
+func (s *Session) handleNewID(now Time, f wire.NewSessionID) error {
 	i := &s.ids
 	switch { // spec: PATH-1
 	case f.Sequence != 0 || f.ID.Len() == 0 || f.ID.Len() != s.paths.active.peerID.Len():
@@ -110,16 +110,21 @@ func (s *Session) handleNewID(f wire.NewSessionID) error {
 	if len(i.peer) >= maxActiveIDs {
 		return transportErrorf(wire.IDLimit, wire.FrameNewSessionID, "more than %d session IDs", maxActiveIDs)
 	}
-	i.peer = append(i.peer, peerID{path: f.Path, id: f.ID, token: f.Token, hasToken: true})
-	s.registry.AddResetToken(f.Token, s)
+	i.peer = append(i.peer, peerID{path: f.Path, id: f.ID, token: f.Token, hasToken: !f.Token.IsZero()})
+	if !f.Token.IsZero() {
+		s.registry.AddResetToken(f.Token, s)
+	}
 	if p := s.paths.find(f.Path); p != nil {
 		p.peerID = f.ID // the peer was faster on the new path than its announcement
+		if !p.validated {
+			p.proof.start(s, now)
+		}
 	}
 	return nil
 }
 
 // handleRetireID forgets an ID of ours that the peer does not use any more.
-func (s *Session) handleRetireID(now Time, f wire.RetireSessionID, arrivedOn *path) error {
+func (s *Session) handleRetireID(f wire.RetireSessionID, arrivedOn *path) error {
 	i := &s.ids
 	if f.Path >= i.nextPath || f.Sequence != 0 { // spec: PATH-2
 		return transportErrorf(wire.ProtocolViolation, wire.FrameRetireSessionID, "path %d sequence %d was never issued", f.Path, f.Sequence)
@@ -131,7 +136,7 @@ func (s *Session) handleRetireID(now Time, f wire.RetireSessionID, arrivedOn *pa
 		if i.local[n].path == f.Path {
 			s.registry.RetireID(i.local[n].id)
 			i.local = append(i.local[:n], i.local[n+1:]...)
-			s.issueIDs()
+			s.unissued = true // not here: a peer must not retire what it was never told of
 			break
 		}
 	}

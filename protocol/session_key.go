@@ -25,9 +25,7 @@ type keyState struct {
 
 	// An update of ours is unconfirmed until a packet sent under the new key is acknowledged.
 	unconfirmed bool
-	firstPath   uint64 // path and number of the first packet under the new key
-	firstPN     uint64
-	firstSent   bool
+	used        bool // a packet was sent under the new key
 }
 
 func (s *Session) initKeys(now Time, suite crypto.Suite, send, recv *crypto.Secret) {
@@ -61,35 +59,37 @@ func (s *Session) updateKey(now Time) {
 	k.send.Update()
 	k.sendGen++
 	k.updated = now
-	k.unconfirmed = true
-	k.firstSent = false
+	k.unconfirmed, k.used = true, false
+	for _, p := range s.paths.list {
+		p.keyStart = p.loss.nextPN()
+	}
 	s.stats.KeyUpdates++
 }
 
-// keySent notes the first packet under a new key.
-func (k *keyState) keySent(path, pn uint64) {
-	if k.unconfirmed && !k.firstSent {
-		k.firstPath, k.firstPN, k.firstSent = path, pn, true
-	}
-}
-
-// keyAcked confirms an update once a packet under the new key has arrived.
-func (k *keyState) keyAcked(path, pn uint64) {
-	if k.unconfirmed && k.firstSent && (path > k.firstPath || path == k.firstPath && pn >= k.firstPN) {
+// keyAcked confirms an update once a packet of p under the new key has arrived.
+func (k *keyState) keyAcked(p *path) {
+	if largest, ok := p.loss.largestAcked(); ok && largest >= p.keyStart {
 		k.unconfirmed = false
 	}
 }
 
-// peerUpdatedKey answers the peer's key update with our own, unless we have made it already.
+// peerUpdatedKey answers the peer's key update with our own, unless we have made it already. A peer
+// that goes on to the next key before anything was sent under the answer to its last one cannot have
+// heard that it arrived.
 func (s *Session) peerUpdatedKey(now Time) {
 	k := &s.keys
 	k.recvGen++
 	if p := s.paths.active; p != nil {
 		k.dropPrevious = now.Add(previousKeyProbes * p.loss.pto())
 	}
-	if k.sendGen < k.recvGen { // spec: SESS-22
-		s.updateKey(now)
+	if k.sendGen >= k.recvGen {
+		return
 	}
+	if k.unconfirmed && !k.used {
+		s.closeTransport(now, transportErrorf(wire.KeyUpdate, 0, "two key updates in a row"))
+		return
+	}
+	s.updateKey(now) // spec: SESS-22
 }
 
 // expirePreviousKey forgets the peer's previous key when reordered packets have had their time.

@@ -18,6 +18,9 @@ const (
 	maxChallenges = 4
 	// retiredPathProbes is how long a path that is given up takes late packets, in probe timeouts.
 	retiredPathProbes = 3
+	// maxLeftPaths is how many paths that were given up take late packets at once. Their time is a
+	// matter of the peer's acknowledgements, and a peer that moves all the time must not leave a trail.
+	maxLeftPaths = 2
 )
 
 // path is one way to the peer: its own names, packet numbers, acknowledgements, round-trip time,
@@ -40,7 +43,15 @@ type path struct {
 	moving    *move     // the peer seems to have a new address
 	response  pathResponse
 
+	keyStart uint64 // packets from here on were sealed under the current send key
+
 	expires Time // a path that was given up ends here; 0: it is in use
+}
+
+// silenced reports whether nothing may go out on p before more comes in: its address is not proved,
+// and got as much as it may. Timers that would make a packet then rest, or they would ring for ever.
+func (p *path) silenced() bool {
+	return !p.validated && !p.budget.allows(p.loss.mtu.current())
 }
 
 // ledger counts the bytes from and to an address that has not proved itself.
@@ -239,7 +250,25 @@ func (s *Session) usePath(now Time, p *path) error {
 	old.proof, old.moving = challenge{}, nil
 	old.expires = now.Add(retiredPathProbes * old.loss.pto())
 	s.confirmSize(now, p)
+	s.dropLeftPaths(now)
 	return s.retirePeerIDs(func(path uint64) bool { return path < p.id })
+}
+
+// dropLeftPaths forgets the oldest of the paths that were given up when they are too many.
+func (s *Session) dropLeftPaths(now Time) {
+	left := 0
+	for _, p := range s.paths.list {
+		if p.expires != 0 {
+			left++
+		}
+	}
+	s.dropPaths(now, func(p *path) bool {
+		if p.expires == 0 || left <= maxLeftPaths {
+			return false
+		}
+		left--
+		return true
+	})
 }
 
 // confirmSize lets a path that is proved look for larger datagrams.
@@ -249,12 +278,7 @@ func (s *Session) confirmSize(now Time, p *path) { p.loss.mtu.start(now) }
 func (s *Session) arrived(now Time, p *path, d *Datagram, newest bool) {
 	if d.Addr.Remote == p.addr.Remote {
 		p.addr.Local = d.Addr.Local
-		if !p.validated {
-			p.budget.in += len(d.Data)
-			if !p.proof.open {
-				p.proof.start(s, now) // it did not answer, and yet it speaks
-			}
-		}
+		s.heardFrom(now, p, len(d.Data))
 		return
 	}
 	if s.role == client {
@@ -272,6 +296,17 @@ func (s *Session) arrived(now Time, p *path, d *Datagram, newest bool) {
 	}
 }
 
+// heardFrom lets more go out to an address that is not proved, since n bytes came from it.
+func (s *Session) heardFrom(now Time, p *path, n int) {
+	if p.validated {
+		return
+	}
+	p.budget.in += n
+	if !p.proof.open {
+		p.proof.start(s, now) // it did not answer, and yet it speaks
+	}
+}
+
 // startMove begins the proof of a new address on a known path.
 //
 // spec: PATH-7
@@ -283,7 +318,11 @@ func (s *Session) startMove(now Time, p *path, d *Datagram) {
 	}
 	m := &move{addr: d.Addr, budget: ledger{in: len(d.Data)}, old: p.addr}
 	m.proof.start(s, now)
-	m.stay.start(s, now)
+	if was := p.moving; was != nil && was.stay.open {
+		m.old, m.stay = was.old, was.stay // a third address takes nothing from the claim of the first
+	} else {
+		m.stay.start(s, now)
+	}
 	p.moving = m
 }
 
@@ -308,7 +347,7 @@ func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]b
 	case m != nil && m.stay.answeredBy(data):
 		// The peer hears what is sent to the old address. Whatever came from elsewhere were copies,
 		// and the answer may be one too: where it comes from does not matter.
-		if m.moved { // spec: PATH-9
+		if p.addr.Remote != m.old.Remote { // spec: PATH-9
 			p.addr = m.old
 			s.stats.PathChanges++
 		}
@@ -347,15 +386,27 @@ func (s *Session) dataArrived(now Time, p *path) {
 // pathTimeout gives up what did not answer and frees paths that had their time.
 func (s *Session) pathTimeout(now Time) {
 	s.dropPaths(now, func(p *path) bool {
-		if m := p.moving; m != nil && (m.moved && m.stay.spent(now) || !m.moved && m.proof.spent(now)) {
-			p.moving = nil
-		}
+		p.moveTimeout(now)
 		spent := p.proof.spent(now)
 		if spent {
 			p.proof = challenge{}
 		}
 		return spent && p != s.paths.active || p.expires != 0 && !now.Before(p.expires)
 	})
+}
+
+// moveTimeout ends the claims of addresses that had their chances.
+func (p *path) moveTimeout(now Time) {
+	m := p.moving
+	if m == nil {
+		return
+	}
+	if m.stay.spent(now) {
+		m.stay = challenge{}
+	}
+	if m.moved && !m.stay.open || !m.moved && m.proof.spent(now) {
+		p.moving = nil
+	}
 }
 
 // pathDeadline is when pathTimeout or a challenge is due.

@@ -92,11 +92,10 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 		p.largest, p.received = pn, true
 	}
 	s.stats.PacketsReceived++
-	if s.paths.find(p.id) == nil {
+	if s.state == stateEstablished && s.paths.find(p.id) == nil {
 		s.addPath(now, p)
 	}
 	s.arrived(now, p, d, newest)
-	s.confirm(now)
 	s.idle.received(now)
 	if s.state == stateClosing {
 		if typ, _ := wire.ConsumeFrameType(payload); typ == wire.FrameClose || typ == wire.FrameCloseApp {
@@ -106,6 +105,7 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 		s.closing.provoke()
 		return
 	}
+	s.confirm(now)
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
 	kinds, err := s.handleFrames(now, d.Addr, p, payload)
 	if err != nil {
@@ -197,7 +197,7 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 		if n < 0 {
 			return n, nil
 		}
-		return n, s.handleNewID(f)
+		return n, s.handleNewID(now, f)
 	case wire.FrameClose, wire.FrameCloseApp:
 		return s.handleClose(now, typ, b)
 	case wire.FrameImmediateAck:
@@ -235,7 +235,7 @@ func (s *Session) handleControl(now Time, p *path, typ wire.FrameType, b []byte)
 		if n < 0 {
 			return n, nil
 		}
-		return n, s.handleRetireID(now, f, p)
+		return n, s.handleRetireID(f, p)
 	case wire.FrameAddressToken:
 		f, n := wire.ParseAddressToken(b)
 		if n >= 0 && s.role == client {
@@ -334,9 +334,7 @@ func (s *Session) handleAck(now Time, typ wire.FrameType, b []byte) (int, error)
 		return n, nil // a path that was given up
 	}
 	err := p.loss.handleAck(now, &f, s.peerAckDelay(), (*sentHandler)(s))
-	if largest, ok := p.loss.largestAcked(); ok {
-		s.keys.keyAcked(p.id, largest)
-	}
+	s.keys.keyAcked(p)
 	p.acks.setRTT(p.loss.rtt.smoothed)
 	return n, err
 }

@@ -146,9 +146,10 @@ func (s *Session) seal(now Time, b *packetBuilder, addr AddrPair) ([]byte, Meta,
 	for _, a := range b.acks[:b.nAcks] {
 		a.state.sent(a.token)
 	}
-	s.keys.keySent(p.id, pn)
+	s.keys.used = true
 	p.loss.commit(now, b.pkt, size)
-	if !p.validated && addr == p.addr {
+	p.loss.boundUnanswered((*sentHandler)(s))
+	if !p.validated && addr.Remote == p.addr.Remote {
 		p.budget.out += size
 	}
 	s.stats.PacketsSent++
@@ -160,7 +161,7 @@ var zeroTag [crypto.TagSize]byte
 // appendPacket writes the ordinary packet: everything that waits, in a fixed order.
 func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
 	size := p.loss.datagramSize()
-	if !p.validated && !p.budget.allows(size) {
+	if p.silenced() {
 		return buf, Meta{}, false
 	}
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
@@ -316,7 +317,10 @@ func (s *Session) padTo(b *packetBuilder, size int) {
 // it is about.
 func (s *Session) appendPathProbe(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
 	if p.peerID.Len() == 0 && p.id != 0 {
-		return buf, Meta{}, false // the peer has not said yet how to name this path
+		if p.proof.wanted(now) {
+			p.probeSkipped(now, &p.proof) // the peer has not said yet how to name this path
+		}
+		return buf, Meta{}, false
 	}
 	addr, budget, proof := p.nextProbe(now)
 	if addr == (AddrPair{}) {
@@ -348,8 +352,8 @@ func (s *Session) appendPathProbe(now Time, buf []byte, p *path) ([]byte, Meta, 
 	return s.seal(now, &b, addr)
 }
 
-// probeSkipped counts a probe that the budget of its address does not allow as sent: a stranger who
-// says little is asked less often, and a clock that rang must be set again.
+// probeSkipped counts a probe that cannot leave as sent: a stranger who says little is asked less
+// often, and a clock that rang must be set again.
 func (p *path) probeSkipped(now Time, proof *challenge) {
 	if proof != nil {
 		proof.sent(now, p.loss.pto())

@@ -58,12 +58,14 @@ func (s *Session) NextTimeout() (Time, Timer) {
 	if s.hs != nil {
 		consider(s.hs.deadline(), TimerHandshake)
 	}
-	for _, p := range s.paths.list {
-		t, _ := p.loss.deadline()
-		consider(t, TimerLoss)
-		consider(p.acks.deadline(), TimerAck)
+	if !s.paths.active.silenced() {
+		for _, p := range s.paths.list {
+			t, _ := p.loss.deadline()
+			consider(t, TimerLoss)
+			consider(p.acks.deadline(), TimerAck)
+		}
+		consider(s.paceUntil, TimerPace)
 	}
-	consider(s.paceUntil, TimerPace)
 	consider(s.pathDeadline(), TimerPath)
 	consider(s.keys.dropPrevious, TimerKey)
 	consider(s.idle.ping, TimerKeepAlive)
@@ -95,8 +97,10 @@ func (s *Session) HandleTimeout(now Time) {
 	if s.hs != nil {
 		s.handshakeTimeout(now)
 	}
-	for _, p := range s.paths.list {
-		p.loss.handleTimeout(now, (*sentHandler)(s))
+	if !s.paths.active.silenced() {
+		for _, p := range s.paths.list {
+			p.loss.handleTimeout(now, (*sentHandler)(s))
+		}
 	}
 	s.pathTimeout(now)
 	s.expirePreviousKey(now)
