@@ -144,7 +144,7 @@ func (c *Client) runBulk(ctx context.Context, o Options) (*BulkResult, error) {
 	result := &BulkResult{
 		Direction: o.Direction, Streams: o.Streams, Bytes: got.Bytes, RateBPS: got.rate(), Series: got.series(),
 	}
-	if got.Bytes > 0 {
+	if got.Bytes > 0 && !c.emulated {
 		result.CPUSecondsPerGB = cpu.Seconds() / (float64(got.Bytes) / 1e9)
 	}
 	return result, nil

@@ -71,10 +71,11 @@ func setDefault[T comparable](field *T, value T) {
 
 // Client runs workloads against a server.
 type Client struct {
-	server string
-	conn   conn.Config
-	start  time.Time // of the client's clock
-	shared *Server   // not nil: the server is in this process, and its clock can be read
+	server   string
+	conn     conn.Config
+	start    time.Time // of the client's clock
+	shared   *Server   // not nil: the server is in this process, and its clock can be read
+	emulated bool      // datagrams pass an emulator in this process
 }
 
 // NewClient prepares runs against the server at HOST:PORT, with the keys in config.
@@ -110,7 +111,7 @@ func (c *Client) run(ctx context.Context, link *sim.Config, o Options, result *R
 		}
 		defer e.Close()
 		through := *c
-		through.server = e.Addr().String()
+		through.server, through.emulated = e.Addr().String(), true
 		c = &through
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Duration+patience)

@@ -58,8 +58,8 @@ type BulkResult struct {
 	Bytes     int64   `json:"bytes"`     // received, both directions together
 	RateBPS   float64 `json:"rate_bps"`  // from the first byte to the end of the run
 	Series    []Point `json:"series"`    // rate over time
-	// CPUSecondsPerGB is the processor time of this process for 10^9 bytes; 0: not measured. In
-	// mode "local" it holds both ends, and the emulated link.
+	// CPUSecondsPerGB is the processor time of this process for 10^9 bytes, in mode "local" that of both
+	// ends. 0: not measured, since the system does not tell, or since an emulated link would count too.
 	CPUSecondsPerGB float64 `json:"cpu_s_per_gb,omitempty"`
 }
 

@@ -42,8 +42,6 @@ const (
 	// sessionTimeout bounds one attempt to reach the server, which repeats its first packet
 	// several times meanwhile.
 	sessionTimeout = 5 * time.Second
-	// stopTimeout bounds how long Close waits to tell the peer that the tunnel stops.
-	stopTimeout = time.Second
 )
 
 // Counts.
