@@ -1,0 +1,81 @@
+# One door: `make check` does in minutes what CI does before the long tests. `make help` lists the rest.
+
+GO        ?= go
+SEEDS     ?= 1000
+T         ?= 60s
+OLD       ?= HEAD~1
+BENCH     ?= .
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT   = golang.org/x/perf/cmd/benchstat@latest
+PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 windows/amd64 freebsd/amd64
+FOLDERS     = bench cmd conn crypto protocol spec
+BENCHED     = ./crypto/... ./protocol/... ./conn/...
+
+.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+check: lint test race audit ## format, vet, lint, all tests, race detector, nonce audit
+
+ci: ## everything that CI does
+	bash .ci/run
+
+build: ## the command into bin/
+	$(GO) build -o bin/godwit ./cmd/godwit
+
+test: ## all tests, as the README says
+	$(GO) test ./...
+
+race: ## the race detector on the packages that have goroutines
+	$(GO) test -race ./conn/...
+
+audit: ## every nonce is written down; one that comes back fails
+	$(GO) test -tags godwit_audit -run 'Attack20|Seeds' ./crypto ./protocol ./protocol/sim
+
+lint: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $(FOLDERS)); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./cmd/godwit/...
+	$(GO) vet -tags godwit_audit,godwit_timing ./crypto
+	$(GO) run $(STATICCHECK) ./...
+
+cross: ## builds without cgo for the other platforms
+	@for target in $(PLATFORMS); do \
+		echo "build $$target"; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./... || exit 1; \
+	done
+
+vet-rivals: ## build and vet the module that compares with others
+	cd bench/rivals && $(GO) vet ./... && $(GO) build -o /dev/null ./...
+
+fuzz: ## every fuzz target for T (60s) each
+	$(GO) run ./cmd/fuzzall -time $(T)
+
+sim: ## SEEDS (1000) random runs of the simulator
+	$(GO) test -count=1 -timeout 0 -run 'TestSeeds$$' -v ./protocol/sim -sim.seeds $(SEEDS)
+
+mutate: ## take checks out, one by one, and see tests fail; writes spec/mutations.md
+	$(GO) run ./cmd/mutate -list spec/mutations.txt -report spec/mutations.md
+
+vectors: ## write spec/vectors anew; read the diff
+	$(GO) test ./protocol/wire ./crypto ./crypto/handshake -run Vector -update
+
+e2e: ## real programs through a tunnel; for root, with the packages of .ci/packages
+	$(GO) test -tags e2e -count=1 -v ./cmd/godwit/e2e
+
+bench: ## benchmarks of the library, compared with those of OLD (HEAD~1)
+	rm -rf bin && mkdir bin && git worktree prune && git worktree add -f bin/old $(OLD) >/dev/null
+	for i in 1 2 3 4 5 6 7 8 9 10; do \
+		(cd bin/old && $(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHED)) >>bin/old.txt && \
+		$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem $(BENCHED) >>bin/new.txt || exit 1; \
+	done
+	git worktree remove --force bin/old
+	$(GO) run $(BENCHSTAT) bin/old.txt bin/new.txt
+
+rivals: ## one stream on loopback beside TCP, TLS and quic-go
+	cd bench/rivals && $(GO) run .
+
+timing: ## Welch's t-test on a million opens (attack row 21)
+	$(GO) test -tags godwit_timing -count=1 -run Timing -v ./crypto
