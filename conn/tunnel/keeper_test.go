@@ -88,11 +88,13 @@ func TestPausesGrowAndAreRandomised(t *testing.T) {
 			pause := dials[i] - dials[i-1]
 			require.GreaterOrEqual(t, pause, want/2)
 			require.LessOrEqual(t, pause, want)
-			distinct[want-pause] = true
+			if want == lastPause {
+				distinct[pause] = true
+			}
 			want = min(2*want, lastPause)
 		}
 		require.Greater(t, len(dials), 10, "it never gives up")
-		require.Greater(t, len(distinct), 5)
+		require.Greater(t, len(distinct), 5, "clients that lost a server together come back apart")
 		require.LessOrEqual(t, lastPause, 5*time.Second, "the promise of the spec")
 		require.LessOrEqual(t, firstPause, 100*time.Millisecond, "the promise of the spec")
 	})
