@@ -355,6 +355,77 @@ func TestTwoClosingEndsDoNotChatter(t *testing.T) {
 	require.Equal(t, 7, answers, "the 1st, 2nd, 4th ... 64th")
 }
 
+// spec: SESS-16
+func TestLostCloseReachesAQuietPeer(t *testing.T) {
+	for lost := range closeRepeats + 1 {
+		p := connected(t)
+		n := 0
+		p.filter = func(bool, int, []byte) int {
+			if n++; n <= lost {
+				return 0
+			}
+			return 1
+		}
+		p.cs.CloseWithError(p.now, 9, "")
+		require.True(t, p.run(time.Second, func() bool { return p.ss.Err() != nil }), "%d lost", lost)
+	}
+}
+
+// spec: SESS-16
+func TestClientThatClosesBeforeItIsConfirmedIsHeard(t *testing.T) {
+	p := newPair(t)
+	n := 0
+	p.filter = func(toServer bool, _ int, _ []byte) int {
+		if toServer && p.cs.established != 0 {
+			if n++; n <= 2 { // FIN and CLOSE
+				return 0
+			}
+		}
+		return 1
+	}
+	require.True(t, p.run(time.Second, func() bool { return p.cs.Established() }))
+	p.cs.CloseWithError(p.now, 9, "changed my mind")
+	require.True(t, p.run(time.Second, func() bool { return p.ss != nil && p.ss.Err() != nil }))
+	require.Equal(t, &ApplicationError{Code: 9, Reason: "changed my mind", Remote: true}, p.ss.Err())
+}
+
+// spec: SESS-24
+func TestReaderMayPauseForLongerThanTheIdleTimeout(t *testing.T) {
+	p := connected(t)
+	for range 3 { // until neither window nor buffer takes any more
+		for n := 1; n > 0; {
+			n, _ = p.cs.Stream0().Write(make([]byte, 100_000))
+		}
+		p.idle(time.Second)
+	}
+	p.idle(5 * time.Minute)
+	require.NoError(t, p.cs.Err())
+	require.NoError(t, p.ss.Err())
+	buf := make([]byte, 100_000)
+	for n := 1; n > 0; {
+		n, _ = p.ss.Stream0().Read(buf)
+	}
+	require.True(t, p.run(time.Second, func() bool { return p.ss.Stream0().Readable() }), "and goes on at once")
+}
+
+// spec: SESS-15
+func TestFirstSmallPacketAfterASilenceFindsARestartedServer(t *testing.T) {
+	p := connected(t)
+	cfg := p.server.cfg
+	cfg.Session.Rand = seeded(78)
+	var err error
+	p.server, err = NewEndpoint(cfg)
+	require.NoError(t, err)
+	p.ss = nil
+	p.idle(2 * time.Second)
+	start := p.now
+	_, err = p.cs.Stream0().Write([]byte("x"))
+	require.NoError(t, err)
+	require.True(t, p.run(time.Second, func() bool { return p.cs.Err() != nil }))
+	require.LessOrEqual(t, p.now.Sub(start), 2*p.delay)
+	require.ErrorIs(t, p.cs.Err(), ErrStatelessReset)
+}
+
 // spec: SESS-17
 func TestEndThatWasClosedIsSilent(t *testing.T) {
 	p := connected(t)

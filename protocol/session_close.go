@@ -20,6 +20,8 @@ type closeState struct {
 	app    bool
 
 	drained Time // when nothing is left to do
+	again   Time // when CLOSE is repeated unasked; 0: not any more
+	repeats int  // how often it is
 	due     bool // CLOSE should be sent
 	packets int  // authentic packets that came after we had closed
 	answer  int  // the count at which CLOSE is repeated next; doubles, so that two ends cannot chatter
@@ -30,6 +32,10 @@ type closeState struct {
 	acked     uint64 // progress so far
 	linger    Time   // when patience ends without further progress
 }
+
+// closeRepeats is how often CLOSE is repeated unasked, a probe timeout apart: a peer that has nothing to
+// say would otherwise learn of a lost one only from its idle timeout.
+const closeRepeats = 2
 
 // provoke counts a packet that came after we had closed, and repeats CLOSE now and then.
 func (c *closeState) provoke() {
@@ -131,10 +137,30 @@ func (s *Session) closeNow(now Time, err error) {
 	case *ApplicationError:
 		c.code, c.reason, c.app = e.Code, e.Reason, true
 	}
-	c.due, c.answer = true, 1
+	c.due, c.answer, c.repeats = true, 1, closeRepeats
+	c.again = now.Add(s.probeTimeout())
 	s.state = stateClosing
 	c.drained = now.Add(drainProbes * s.probeTimeout())
 	s.ended(err)
+}
+
+// closingTimeout repeats CLOSE, and in the end forgets the session.
+func (s *Session) closingTimeout(now Time) {
+	c := &s.closing
+	if !now.Before(c.drained) {
+		s.die()
+		return
+	}
+	if s.state != stateClosing || c.again == 0 || now.Before(c.again) {
+		return
+	}
+	c.due, c.again = true, 0
+	if c.repeats--; c.repeats > 0 {
+		c.again = now.Add(s.probeTimeout())
+	}
+	if s.hs != nil {
+		s.hs.due = true // without the FIN, CLOSE cannot be read
+	}
 }
 
 // handleClose takes the peer's CLOSE.
@@ -148,6 +174,7 @@ func (s *Session) handleClose(now Time, typ wire.FrameType, b []byte) (int, erro
 		err = &ApplicationError{Code: f.Code, Reason: string(f.Reason), Remote: true}
 	}
 	s.state = stateDraining // spec: SESS-17
+	s.closing.again = 0
 	s.closing.drained = now.Add(drainProbes * s.probeTimeout())
 	s.ended(err)
 	return n, nil

@@ -23,9 +23,13 @@ const (
 	maxRejectGrace = time.Second
 )
 
-// minFinInterval keeps the client's last handshake packet from being repeated too fast on a path
-// whose round-trip time is hardly measurable.
-const minFinInterval = 20 * time.Millisecond
+// Repetition of the client's last handshake packet: not too fast on a path whose round-trip time is
+// hardly measurable, and often enough that several of them fit into the time that a server waits.
+const (
+	minFinInterval   = 20 * time.Millisecond
+	firstFinInterval = 300 * time.Millisecond // at most, for the first
+	maxFinInterval   = 600 * time.Millisecond
+)
 
 // clientHandshake owns a client's way to a confirmed session.
 type clientHandshake struct {
@@ -97,7 +101,7 @@ func (s *Session) appendFin(now Time, b []byte) ([]byte, Meta, bool) {
 	if !h.due {
 		return b, Meta{}, false
 	}
-	h.repeated(now, maxInitInterval)
+	h.repeated(now, maxFinInterval)
 	return h.client.AppendFin(b), Meta{Addr: s.paths.active.addr}, true
 }
 
@@ -272,7 +276,7 @@ func (s *Session) establish(now Time, serverID wire.ID, params wire.Parameters) 
 	p.validated = true
 	s.paths.list, s.paths.active = []*path{p}, p
 	h.finished, h.due, h.sent = true, true, 0
-	h.interval = max(minFinInterval, p.loss.pto())
+	h.interval = min(max(minFinInterval, p.loss.pto()), firstFinInterval)
 	h.client.Clear()
 	s.start(now, params)
 	return nil

@@ -50,8 +50,14 @@ type path struct {
 
 // silenced reports whether nothing may go out on p before more comes in: its address is not proved,
 // and got as much as it may. Timers that would make a packet then rest, or they would ring for ever.
-func (p *path) silenced() bool {
-	return !p.validated && !p.budget.allows(p.loss.mtu.current())
+func (p *path) silenced() bool { return p.allowance() < minReply }
+
+// allowance is how large the next datagram on p may be while its address is not proved.
+func (p *path) allowance() int {
+	if p.validated {
+		return DefaultMaxDatagram
+	}
+	return amplification*p.budget.in - p.budget.out
 }
 
 // ledger counts the bytes from and to an address that has not proved itself.

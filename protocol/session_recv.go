@@ -99,7 +99,7 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	s.idle.received(now)
 	if s.state == stateClosing {
 		if typ, _ := wire.ConsumeFrameType(payload); typ == wire.FrameClose || typ == wire.FrameCloseApp {
-			s.state = stateDraining // both have said it
+			s.state, s.closing.again = stateDraining, 0 // both have said it
 			return
 		}
 		s.closing.provoke()

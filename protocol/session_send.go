@@ -9,9 +9,13 @@ import (
 // sample for the header mask: four bytes of longest number and sixteen of sample.
 const minProtected = 4 + 16
 
-// minKeepAlive is the size of pings that keep a session alive: one more than the smallest stateless
-// reset, which must be smaller than what provoked it.
+// minKeepAlive is the size of pings that keep a session alive, of probes, and of the first packet after
+// a silence: more than the smallest stateless reset, which must be smaller than what provoked it.
 const minKeepAlive = 43
+
+// minReply is the least allowance of an address that is not proved with which a packet is begun: an
+// acknowledgement with its header and tag, and some room.
+const minReply = 128
 
 // packetBuilder owns a protected packet under construction.
 type packetBuilder struct {
@@ -82,6 +86,11 @@ func (s *Session) appendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
 	case stateHandshake:
 		return s.appendHandshake(now, b)
 	case stateClosing:
+		if s.hs != nil {
+			if b, meta, ok := s.appendFin(now, b); ok {
+				return b, meta, ok
+			}
+		}
 		return s.appendClose(now, b)
 	case stateDraining, stateDead:
 		return b, Meta{}, false
@@ -160,8 +169,8 @@ var zeroTag [crypto.TagSize]byte
 
 // appendPacket writes the ordinary packet: everything that waits, in a fixed order.
 func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
-	size := p.loss.datagramSize()
-	if p.silenced() {
+	size := min(p.loss.datagramSize(), p.allowance())
+	if size < minReply {
 		return buf, Meta{}, false
 	}
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
@@ -192,6 +201,9 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	if b.empty() {
 		return buf, Meta{}, false
+	}
+	if b.pkt.eliciting && (probe || s.idle.quiet(now)) {
+		s.padTo(&b, minKeepAlive)
 	}
 	return s.seal(now, &b, p.addr)
 }

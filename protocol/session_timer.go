@@ -53,6 +53,7 @@ func (s *Session) NextTimeout() (Time, Timer) {
 		return at, why
 	case stateClosing, stateDraining:
 		consider(s.closing.drained, TimerClose)
+		consider(s.closing.again, TimerClose)
 		return at, why
 	}
 	if s.hs != nil {
@@ -69,6 +70,7 @@ func (s *Session) NextTimeout() (Time, Timer) {
 	consider(s.pathDeadline(), TimerPath)
 	consider(s.keys.dropPrevious, TimerKey)
 	consider(s.idle.ping, TimerKeepAlive)
+	consider(s.stalledPing(), TimerKeepAlive)
 	consider(s.idle.release, TimerRelease)
 	consider(s.idle.deadline(s.probeTimeout()), TimerIdle)
 	consider(s.closing.lingerUntil(), TimerClose)
@@ -85,9 +87,7 @@ func (s *Session) HandleTimeout(now Time) {
 		s.handshakeTimeout(now)
 		return
 	case stateClosing, stateDraining:
-		if !now.Before(s.closing.drained) {
-			s.die()
-		}
+		s.closingTimeout(now)
 		return
 	}
 	if at := s.idle.deadline(s.probeTimeout()); at != 0 && !now.Before(at) {
@@ -105,6 +105,9 @@ func (s *Session) HandleTimeout(now Time) {
 	s.pathTimeout(now)
 	s.expirePreviousKey(now)
 	s.idle.timeout(now)
+	if at := s.stalledPing(); at != 0 && !now.Before(at) {
+		s.idle.pingDue = true
+	}
 	s.releaseIdle(now)
 	s.lingerTimeout(now)
 }
@@ -132,6 +135,17 @@ func (s *Session) releaseIdle(now Time) {
 		p.loss.release()
 		p.acks.release()
 	}
+}
+
+// stalledPing is when to ask for a sign of life although no keepalive was wished for: data waits for the
+// peer's flow control, and its reader may pause for longer than the idle timeout. 0: no need.
+// spec: SESS-24
+func (s *Session) stalledPing() Time {
+	i := &s.idle
+	if i.keepAlive != 0 || i.agreed == 0 || i.asked || i.pingDue || s.streams.drained() {
+		return 0
+	}
+	return i.since.Add(i.agreed / 2)
 }
 
 // idleProbes is the least idle timeout in probe timeouts, so that a session does not die of a few
@@ -180,6 +194,13 @@ func (i *idleState) sent(now Time) {
 	i.release = now.Add(releaseAfter)
 	i.armPing(now)
 }
+
+// quietTime is the silence after which the peer may have been restarted, so that the next packet should
+// be able to provoke a reset.
+const quietTime = time.Second
+
+// quiet reports whether what is sent now breaks a silence.
+func (i *idleState) quiet(now Time) bool { return !i.asked && now.Sub(i.since) >= quietTime }
 
 func (i *idleState) armPing(now Time) {
 	if i.keepAlive != 0 {
