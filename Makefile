@@ -12,7 +12,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing
+.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,7 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./cmd/godwit/...
 	$(GO) vet -tags godwit_audit,godwit_timing ./crypto
+	$(GO) vet -tags godwit_flood ./conn
 	$(GO) run $(STATICCHECK) ./...
 
 cross: ## builds without cgo for the other platforms
@@ -79,3 +80,6 @@ rivals: ## one stream on loopback beside TCP, TLS and quic-go
 
 timing: ## Welch's t-test on a million opens (attack row 21)
 	$(GO) test -tags godwit_timing -count=1 -run Timing -v ./crypto
+
+flood: ## a flood of forged first packets at several rates, and a hundred thousand slow handshakes, as a table
+	$(GO) test -tags godwit_flood -count=1 -timeout 20m -run 'TestAttack02HandshakeFloodTable|TestAttack04SlowHandshakesOverSockets' ./conn -v
