@@ -285,17 +285,29 @@ func (s *Session) appendControl(b *packetBuilder, latencyOnly bool) {
 	if !latencyOnly && s.streams.hasControl() {
 		b.buf = s.streams.appendControl(b.buf, b.room(), &b.pkt.facts)
 	}
-	// Data that fills the packet leaves no room for asking behind it.
+	s.appendStreamData(b, latencyOnly)
+	if len(b.buf) > n {
+		b.eliciting()
+	}
+}
+
+// appendStreamData writes stream data. What is urgent, and what fills a window so small that the peer
+// would wait in vain for a whole batch, asks for an acknowledgement at once, in front of the data: data
+// that fills the packet leaves no room behind it.
+func (s *Session) appendStreamData(b *packetBuilder, latencyOnly bool) {
+	before := len(b.buf)
 	hurry := s.streams.hasLatencyData() || s.streams.hasData() && b.path.loss.fillsWindow(b.limit-b.start+crypto.TagSize)
 	if hurry && b.room() > reservedForAck {
 		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
 		b.asked = true
 	}
-	if b.room() > minStreamRoom {
-		b.buf = s.streams.appendData(b.buf, b.room(), &b.pkt.facts, latencyOnly)
+	if b.room() <= minStreamRoom {
+		return
 	}
-	if len(b.buf) > n && !(b.asked && len(b.buf) == n+1) {
-		b.eliciting()
+	data := len(b.buf)
+	b.buf = s.streams.appendData(b.buf, b.room(), &b.pkt.facts, latencyOnly)
+	if len(b.buf) == data {
+		b.buf, b.asked = b.buf[:before], false // nothing to hurry for
 	}
 }
 
