@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"golang.org/x/net/http2"
 
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/protocol/sim"
@@ -76,19 +75,19 @@ func TestHTTPServerAndClientRunOverSessions(t *testing.T) {
 
 // HTTP/2 runs in real time: the package holds a mutex while it writes, and whoever waits for a mutex stops
 // virtual time.
-func TestHTTP2RunsOverAStream(t *testing.T) {
+func TestHTTP2RunsOverStreams(t *testing.T) {
+	var http2 http.Protocols
+	http2.SetUnencryptedHTTP2(true) // the session encrypts
 	for name, link := range programLinks {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, link, nil)
 			c, s := w.pair()
-			go func() {
-				in, err := s.AcceptStream(t.Context())
-				require.NoError(t, err)
-				(&http2.Server{}).ServeConn(in, &http2.ServeConnOpts{Handler: http.HandlerFunc(echo)})
-			}()
-			transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, _, _ string, _ *tls.Config) (net.Conn, error) {
-				return c.OpenStream(ctx)
-			}}
+			server := &http.Server{Handler: http.HandlerFunc(echo), Protocols: &http2}
+			go server.Serve(streamListener{s})
+			transport := &http.Transport{
+				Protocols:   &http2,
+				DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return c.OpenStream(ctx) },
+			}
 			client := &http.Client{Transport: transport}
 			var wg sync.WaitGroup
 			for i := range 8 {
@@ -96,10 +95,17 @@ func TestHTTP2RunsOverAStream(t *testing.T) {
 			}
 			wg.Wait()
 			transport.CloseIdleConnections()
+			require.NoError(t, server.Shutdown(t.Context()))
 			require.NoError(t, c.Close())
 		})
 	}
 }
+
+// streamListener accepts the streams of one session.
+type streamListener struct{ *conn.Session }
+
+func (l streamListener) Accept() (net.Conn, error) { return l.AcceptStream(context.Background()) }
+func (l streamListener) Addr() net.Addr            { return l.LocalAddr() }
 
 // certificate makes a certificate for server.test and the pool that trusts it.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
