@@ -11,6 +11,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -55,6 +56,7 @@ func run(list, report, only string) (survived int, err error) {
 		return 0, err
 	}
 	var results []result
+	var broken []error
 	for _, m := range all {
 		if !strings.HasPrefix(m.requirement, only) {
 			continue
@@ -62,7 +64,8 @@ func run(list, report, only string) (survived int, err error) {
 		start := time.Now()
 		r, err := try(work, m)
 		if err != nil {
-			return 0, fmt.Errorf("%s in %s: %w", m.requirement, m.file, err)
+			broken = append(broken, fmt.Errorf("%s in %s: %w", m.requirement, m.file, err))
+			continue
 		}
 		fmt.Printf("%-8s %-40s %s, %.0f s\n", m.requirement, m.file, r, time.Since(start).Seconds())
 		results = append(results, r)
@@ -71,8 +74,8 @@ func run(list, report, only string) (survived int, err error) {
 		}
 	}
 	fmt.Printf("%d of %d noticed\n", len(results)-survived, len(results))
-	if report == "" {
-		return survived, nil
+	if report == "" || len(broken) > 0 {
+		return survived, errors.Join(broken...)
 	}
 	return survived, os.WriteFile(report, []byte(table(results, commit, time.Now())), 0o644)
 }
