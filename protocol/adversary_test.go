@@ -398,3 +398,78 @@ func TestListenerCountsSessionsNotTheirNames(t *testing.T) {
 	p.connect()
 	require.Equal(t, 2, p.server.Stats().Sessions)
 }
+
+func TestOvertakenWishForAcknowledgementsCountsForNothing(t *testing.T) {
+	p := connected(t)
+	wish := func(sequence, packets uint64) []byte {
+		return wire.AckFrequency{Sequence: sequence, Packets: packets, DelayMicros: 1000}.Append(nil)
+	}
+	p.toServer(wish(4, 7)...)
+	p.toServer(wish(3, 100)...)
+	require.Equal(t, 7, p.ss.paths.active.acks.threshold)
+	p.toServer(wish(5, 9)...)
+	require.Equal(t, 9, p.ss.paths.active.acks.threshold)
+}
+
+func TestPeerCannotHoldAClosedSessionForLong(t *testing.T) {
+	p := connected(t)
+	for _, s := range []*Session{p.cs, p.ss} {
+		s.paths.active.loss.rtt.smoothed = time.Hour
+	}
+	p.cs.CloseWithError(p.now, 1, "")
+	p.idle(p.delay)
+	require.Error(t, p.ss.Err())
+	p.idle(maxDrain)
+	p.nothingLeft()
+}
+
+func TestKeysOfADeadSessionAreWiped(t *testing.T) {
+	p := connected(t)
+	late := p.craft(p.cs, byte(wire.FramePing))
+	p.ss.CloseWithError(p.now, 1, "")
+	p.idle(time.Minute)
+	require.True(t, p.ss.Dead())
+	require.Nil(t, p.ss.keys.send)
+	require.Nil(t, p.ss.keys.recv)
+	p.give(p.ss, late, p.clientAddr)
+	p.ss.ForceKeyUpdate(p.now)
+	p.ss.TooBig(p.now, p.ss.Peer().Addr, 1300)
+	_ = p.ss.Stats()
+	require.Empty(t, p.pump(p.ss))
+}
+
+func TestCloseCodeThatTheWireCannotCarryIsCut(t *testing.T) {
+	p := connected(t)
+	p.cs.CloseWithError(p.now, 1<<63, "")
+	require.True(t, p.run(time.Second, func() bool { return p.ss.Err() != nil }))
+	require.Equal(t, &ApplicationError{Code: 1<<62 - 1, Remote: true}, p.ss.Err())
+}
+
+func TestAttack06PacketOfOnePathIsNoneOfAnother(t *testing.T) {
+	p := connected(t)
+	b := p.craft(p.cs, wire.StreamFrame{ID: 0, Data: []byte("once")}.Append(nil)...)
+	p.give(p.ss, b, p.clientAddr)
+	moved := append([]byte(nil), b...)
+	copy(moved[1:], p.ss.ids.localFor(1).id.Bytes())
+	forged := p.ss.Stats().Dropped.Forged
+	p.give(p.ss, moved, elsewhere)
+	require.Equal(t, forged+1, p.ss.Stats().Dropped.Forged)
+	require.Len(t, p.ss.paths.list, 1, "a packet that does not open begins no path")
+	p.give(p.ss, b, elsewhere)
+	require.Nil(t, p.ss.paths.active.moving, "a copy moves nothing")
+}
+
+func TestForgedLastPacketsLeaveAHalfOpenHandshakeAsItWas(t *testing.T) {
+	p := newPair(t)
+	require.True(t, p.run(time.Second, func() bool { return len(p.server.half.list) == 1 }))
+	h := p.server.half.list[0]
+	forged := wire.Long{Kind: wire.KindFin, Version: wire.Version1, DCID: h.id}.Append(nil)
+	forged = append(forged, make([]byte, wire.MinInitSize-len(forged))...)
+	for i := range 3000 {
+		forged[100+i%1000]++
+		require.Zero(t, p.ask(forged, elsewhere))
+	}
+	require.Len(t, p.server.half.list, 1)
+	require.NotZero(t, p.server.Stats().Overload, "the work for them is bounded")
+	p.connect()
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"time"
 
 	"github.com/godwit-net/godwit/protocol/wire"
 )
@@ -11,6 +12,9 @@ import (
 // drainProbes is how long an ended session keeps its names, in probe timeouts, so that late packets
 // are not taken for strangers (RFC 9000, section 10.2).
 const drainProbes = 3
+
+// maxDrain bounds that time, since a peer stretches it by holding acknowledgements back.
+const maxDrain = 30 * time.Second
 
 // closeState owns the end of a session.
 type closeState struct {
@@ -54,9 +58,9 @@ func (c *closeState) lingerUntil() Time {
 }
 
 // CloseWithError ends the session at once: what was not delivered is dropped, the peer is told code
-// and reason (at most wire.MaxReason bytes of it), and reads and writes fail from now on.
+// (at most 2^62-1) and reason (at most wire.MaxReason bytes of it), and reads and writes fail from now on.
 func (s *Session) CloseWithError(now Time, code uint64, reason string) {
-	s.closeNow(now, &ApplicationError{Code: code, Reason: reason})
+	s.closeNow(now, &ApplicationError{Code: min(code, maxOffset), Reason: reason})
 }
 
 // CloseTransport ends the session at once with a transport code, for reasons that are the
@@ -140,7 +144,7 @@ func (s *Session) closeNow(now Time, err error) {
 	c.due, c.answer, c.repeats = true, 1, closeRepeats
 	c.again = now.Add(s.probeTimeout())
 	s.state = stateClosing
-	c.drained = now.Add(drainProbes * s.probeTimeout())
+	c.drained = now.Add(s.drainTime())
 	s.ended(err)
 }
 
@@ -175,10 +179,13 @@ func (s *Session) handleClose(now Time, typ wire.FrameType, b []byte) (int, erro
 	}
 	s.state = stateDraining // spec: SESS-17
 	s.closing.again = 0
-	s.closing.drained = now.Add(drainProbes * s.probeTimeout())
+	s.closing.drained = now.Add(s.drainTime())
 	s.ended(err)
 	return n, nil
 }
+
+// drainTime is how long an ended session keeps its names.
+func (s *Session) drainTime() time.Duration { return min(drainProbes*s.probeTimeout(), maxDrain) }
 
 // end finishes a session without a word to the peer.
 func (s *Session) end(now Time, err error) {
@@ -209,6 +216,7 @@ func (s *Session) ended(err error) {
 func (s *Session) die() {
 	s.state = stateDead
 	s.releaseNames()
+	s.keys.zero()
 	s.hs = nil
 	s.early = nil
 	s.paths.list = nil

@@ -35,6 +35,15 @@ func (s *Session) initKeys(now Time, suite crypto.Suite, send, recv *crypto.Secr
 	s.keys.updated = now
 }
 
+// zero wipes the keys of a session that is over.
+func (k *keyState) zero() {
+	if k.send != nil {
+		k.send.Zero()
+		k.recv.Zero()
+		k.send, k.recv = nil, nil
+	}
+}
+
 // maybeUpdateKey starts a key update when the current key has done enough work. Only a confirmed
 // session updates, and only one update is under way at a time.
 func (s *Session) maybeUpdateKey(now Time) {

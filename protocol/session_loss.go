@@ -96,6 +96,8 @@ type controlState struct {
 	tokenOut         [wire.CookieSize]byte
 	addressToken     [wire.CookieSize]byte // the last one from the server
 	haveAddressToken bool
+
+	ackWishes uint64 // one above the highest ACK_FREQUENCY so far
 }
 
 func (c *controlState) pending() bool { return c.done == deliveryDue || c.token == deliveryDue }

@@ -339,7 +339,13 @@ func (s *Session) handleAck(now Time, typ wire.FrameType, b []byte) (int, error)
 	return n, err
 }
 
+// handleAckFrequency takes the peer's wish for acknowledgements. An older one that was overtaken counts
+// for nothing.
 func (s *Session) handleAckFrequency(f wire.AckFrequency) {
+	if f.Sequence < s.control.ackWishes {
+		return
+	}
+	s.control.ackWishes = f.Sequence + 1
 	for _, p := range s.paths.list {
 		p.acks.setFrequency(int(min(f.Packets, maxAckPackets)), microseconds(f.DelayMicros))
 	}
