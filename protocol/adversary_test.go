@@ -473,3 +473,31 @@ func TestForgedLastPacketsLeaveAHalfOpenHandshakeAsItWas(t *testing.T) {
 	require.NotZero(t, p.server.Stats().Overload, "the work for them is bounded")
 	p.connect()
 }
+
+// spec: SESS-9 SESS-13
+func TestAttack02FloodOfFirstPacketsIsBoundedWork(t *testing.T) {
+	p := newPair(t)
+	forged, from := p.firstInit(1), [4]byte{100}
+	for i := range 50_000 { // without the server's key: whatever they are, they cost a MAC
+		forged[100+i%1000]++
+		from[1], from[2], from[3] = byte(i>>16), byte(i>>8), byte(i)
+		require.Zero(t, p.ask(forged, netip.AddrPortFrom(netip.AddrFrom4(from), 1)))
+	}
+	require.Zero(t, p.server.Stats().Agreements)
+	require.Zero(t, p.server.Stats().HalfOpen)
+	const flood = 800 // with it, and as many sources as they like
+	start := p.now
+	for i := range flood {
+		from[2], from[3] = byte(i>>8), byte(i)
+		p.ask(p.firstInit(uint64(i)), netip.AddrPortFrom(netip.AddrFrom4(from), 1))
+		p.now = p.now.Add(time.Millisecond)
+	}
+	elapsed := p.now.Sub(start)
+	answered := p.server.Stats().Inits - 50_000 - p.server.Stats().Retries
+	require.LessOrEqual(t, time.Duration(answered)*initCost, time.Duration(workShare*float64(elapsed))+2*workBurst)
+	require.LessOrEqual(t, p.server.Stats().HalfOpen, busyHalfOpen+1)
+	start = p.now
+	require.True(t, p.run(time.Second, func() bool { return p.cs.Established() }))
+	require.LessOrEqual(t, p.now.Sub(start), 4*p.delay, "an honest client pays one round trip")
+	p.connect()
+}
