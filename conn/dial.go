@@ -50,12 +50,14 @@ func (e *Endpoint) Dial(ctx context.Context, address string, config *Config) (*S
 		return nil, err
 	}
 	e.mu.Lock()
-	if e.closed {
-		e.mu.Unlock()
-		return nil, net.ErrClosed
+	err := e.err
+	if err == nil {
+		e.retain()
 	}
-	e.retain()
 	e.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
 	defer e.release()
 	return e.dial(ctx, address, c)
 }
@@ -151,11 +153,18 @@ func (e *Endpoint) dialOne(ctx context.Context, addr netip.AddrPort, c *Config) 
 	if deadline, ok := ctx.Deadline(); ok && config.HandshakeTimeout == 0 {
 		config.HandshakeTimeout = max(time.Until(deadline), 0) + ctxGrace
 	}
+	from := newTokenOrigin(addr, c)
+	config.AddressToken = tokens.take(*from)
 	s, err := sh.dial(config, addr)
 	if err != nil {
 		return nil, err
 	}
 	defer s.mu.Unlock()
+	s.tokenFrom = from
+	if err := e.over(); err != nil {
+		s.giveUp(err) // it came too late for those who ended all sessions
+		return nil, err
+	}
 	if err := s.awaitAnswer(ctx); err != nil {
 		return nil, err
 	}

@@ -28,12 +28,14 @@ type Endpoint struct {
 
 	listening atomic.Bool  // a listener takes, or has taken, new sessions
 	users     atomic.Int64 // sessions, a listener, a Dial under way, the owner: the last one closes the sockets
+	left      atomic.Int64 // closed listeners; they count as leaving until the sockets are closed
 	down      sync.Once    // closing the sockets
 	readers   sync.WaitGroup
 
 	mu       sync.Mutex
 	listener *Listener
-	closed   bool
+	closed   bool  // by Close
+	err      error // why nothing new begins here: net.ErrClosed, or a socket failed
 }
 
 // NewEndpoint makes an endpoint on pc, which it takes over: Close closes pc. A *net.UDPConn, or a wrapper
@@ -137,8 +139,8 @@ func (e *Endpoint) Listen() (*Listener, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch {
-	case e.closed:
-		return nil, net.ErrClosed
+	case e.err != nil:
+		return nil, e.err
 	case e.listener != nil:
 		return nil, errors.New("conn: this endpoint has a listener already")
 	}
@@ -157,6 +159,8 @@ func (e *Endpoint) listenerClosed(l *Listener) {
 		e.listener = nil
 	}
 	e.mu.Unlock()
+	leaving.Add(1)
+	e.left.Add(1)
 	e.release()
 }
 
@@ -176,6 +180,9 @@ func (e *Endpoint) Close() error {
 		return net.ErrClosed
 	}
 	e.closed = true
+	if e.err == nil {
+		e.err = net.ErrClosed
+	}
 	l := e.listener
 	e.mu.Unlock()
 	if l != nil {
@@ -203,6 +210,7 @@ func (e *Endpoint) closeSockets() (err error) {
 		for _, sh := range e.shards {
 			err = errors.Join(err, sh.sock.Close())
 		}
+		leaving.Add(-e.left.Load())
 	})
 	return err
 }
@@ -210,17 +218,28 @@ func (e *Endpoint) closeSockets() (err error) {
 // readerDone takes the news that a socket gives nothing any more. Unless we closed it, all sessions end.
 func (e *Endpoint) readerDone(err error) {
 	e.mu.Lock()
-	expected := e.closed || e.users.Load() == 0
+	expected := e.err != nil || e.users.Load() == 0
+	if e.err == nil {
+		e.err = fmt.Errorf("conn: socket failed: %w", err)
+	}
+	failed, l := e.err, e.listener
 	e.mu.Unlock()
 	if expected {
 		return
 	}
 	e.log.Error("socket failed: its sessions end", "address", e.Addr(), "error", err)
-	if l := e.current(); l != nil {
-		l.fail(fmt.Errorf("conn: socket failed: %w", err))
+	if l != nil {
+		l.fail(failed)
 	}
 	e.endAll(wire.Internal, "socket failed: "+err.Error())
 	_ = e.closeSockets() // the error that counts is err
+}
+
+// over returns why nothing new begins at the endpoint, nil while it can.
+func (e *Endpoint) over() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.err
 }
 
 // retain counts one more user of the sockets.

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/godwit-net/godwit/protocol"
+	"github.com/godwit-net/godwit/protocol/wire"
 )
 
 // Owner says whose decision the end of a session was.
@@ -30,7 +31,7 @@ func (o Owner) String() string {
 
 // Error is why a session ended. The session keeps it and returns it from every later call.
 //
-// errors.Is(err, net.ErrClosed) holds when this end's application closed the session, and
+// errors.Is(err, net.ErrClosed) holds when this end's application closed the session or its endpoint, and
 // errors.Is(err, io.EOF) when the peer's did so in good order (code 0). errors.Is works for ErrNoAnswer,
 // ErrIdleTimeout and ErrReset too.
 type Error struct {
@@ -65,7 +66,7 @@ func (e *Error) Unwrap() error { return e.cause }
 func (e *Error) Is(target error) bool {
 	switch target {
 	case net.ErrClosed:
-		return e.Owner == Application && !e.Remote
+		return !e.Remote && (e.Owner == Application || e.Owner == Transport && e.Code == uint64(wire.ServerStopping))
 	case io.EOF:
 		return e.Owner == Application && e.Remote && e.Code == 0
 	}

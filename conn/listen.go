@@ -3,8 +3,10 @@ package conn
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-net/godwit/conn/udp"
@@ -17,6 +19,11 @@ const (
 	maxAuthorizing = 256
 	// authorizeTimeout is how long one may take before its session is turned away.
 	authorizeTimeout = 5 * time.Second
+	// leavePatience is how long Listen waits for a port that a closed listener of this process may still
+	// hold: its sessions are gone a few round trips after their end.
+	leavePatience = 2 * time.Second
+	// leaveInterval is how often Listen tries meanwhile.
+	leaveInterval = 10 * time.Millisecond
 )
 
 // Listener accepts sessions. It is a net.Listener.
@@ -37,15 +44,17 @@ type Listener struct {
 }
 
 // Listen accepts sessions at a local UDP "host:port". An empty host means all addresses, port 0 a free
-// port. config may be nil. The socket stays open until the listener and all accepted sessions are closed.
+// port. config may be nil. The socket stays open until the listener and all accepted sessions are closed
+// and have drained; a Listen for the same port meanwhile waits for that, for at most 2 s. A port that
+// another socket has is refused.
 func Listen(address string, config *Config) (*Listener, error) {
 	c := config.orZero()
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	socks, err := udp.ListenShared(context.Background(), address, c.shards())
+	socks, err := openPort(address, c.shards())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("conn: %w", err)
 	}
 	e, err := newEndpoint(socks, c, true)
 	if err != nil {
@@ -53,6 +62,22 @@ func Listen(address string, config *Config) (*Listener, error) {
 	}
 	defer e.release()
 	return e.Listen()
+}
+
+// leaving counts the closed listeners of this process whose sockets may still be open for their sessions.
+var leaving atomic.Int64
+
+// openPort opens the sockets of a listener. While a listener of this process is leaving, a refusal may be
+// its work: a program that restarts its server in place need not know that.
+func openPort(address string, shards int) ([]*udp.Socket, error) {
+	start := time.Now()
+	for {
+		socks, err := udp.ListenShared(context.Background(), address, shards)
+		if err == nil || leaving.Load() == 0 || time.Since(start) > leavePatience {
+			return socks, err
+		}
+		time.Sleep(leaveInterval)
+	}
 }
 
 func newListener(e *Endpoint) *Listener {

@@ -81,6 +81,24 @@ func TestNothingIsLeftBehindWhenAllIsClosed(t *testing.T) {
 	goleak.VerifyNone(t, ignore)
 }
 
+func TestServerCanBeStartedAgainAtTheSamePortAtOnce(t *testing.T) {
+	address := "127.0.0.1:0"
+	for range 3 {
+		l, err := conn.Listen(address, nil)
+		require.NoError(t, err)
+		address = l.Addr().String()
+		c, err := conn.Dial(t.Context(), address, &conn.Config{PeerKey: l.PublicKey()})
+		require.NoError(t, err)
+		s, err := l.AcceptSession(t.Context())
+		require.NoError(t, err)
+		_, err = conn.Listen(address, nil)
+		require.Error(t, err, "two servers at one port would share the clients")
+		require.NoError(t, l.Close())
+		require.NoError(t, s.Close())
+		<-c.Done()
+	}
+}
+
 func TestPresharedKeyIsEnoughOnBothSides(t *testing.T) {
 	psk := crypto.GeneratePresharedKey()
 	l, err := conn.Listen("127.0.0.1:0", &conn.Config{PresharedKey: psk})

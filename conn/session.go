@@ -3,6 +3,7 @@ package conn
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -31,6 +32,8 @@ type Session struct {
 	err    error         // why nothing more happens here; kept
 	over   chan struct{} // closed when err is set
 	closed bool          // the application has closed the session: every call returns err
+
+	tokenFrom *tokenOrigin // whose address token is still to come; nil: it came, or this end is the server
 
 	dialed   bool          // this end is the client
 	ready    bool          // streams can be used
@@ -72,7 +75,19 @@ func (s *Session) receive(now monotime.Time, routes []routed) {
 			s.core.HandleDatagram(now, r.datagram)
 		}
 	}
+	s.keepToken()
 	s.flush()
+}
+
+// keepToken keeps the proof of address that the server gives once, for the next Dial.
+func (s *Session) keepToken() {
+	if s.tokenFrom == nil {
+		return
+	}
+	if token, ok := s.core.AddressToken(); ok {
+		tokens.put(*s.tokenFrom, token)
+		s.tokenFrom = nil
+	}
 }
 
 // timeout wakes the core if it wants to be woken.
@@ -91,7 +106,9 @@ func (s *Session) timeout(now monotime.Time) {
 
 // flush sends what the core has to send, tells the application what happened, and sets the session's
 // timer. It gives the lock up while it writes. One caller at a time sends, so that datagrams leave in the
-// order in which they were made; another one that comes meanwhile leaves it the work.
+// order in which they were made; another one that comes meanwhile leaves it the work. While others keep a
+// session busy there is no end to that, so whoever has sent maxTurns batches hands the rest to a goroutine:
+// a reader or a wheel has other sessions to look after, and a Close returns at once.
 func (s *Session) flush() {
 	if s.flushing {
 		s.again = true
@@ -99,7 +116,29 @@ func (s *Session) flush() {
 	}
 	s.flushing = true
 	b := newBatch()
-	for more := true; more; more = more || s.again {
+	if s.send(b, maxTurns) {
+		s.sent(b)
+		return
+	}
+	go func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for !s.send(b, maxTurns) {
+		}
+		s.sent(b)
+	}()
+}
+
+// maxTurns is how many batches one caller sends before it hands the rest over: a MiB of data, a millisecond
+// or two of a processor's time.
+const maxTurns = 16
+
+// send sends batches until there is nothing left to send, or turns times. It reports whether all is sent.
+func (s *Session) send(b *batch, turns int) (all bool) {
+	for more := true; more || s.again; turns-- {
+		if turns == 0 {
+			return false
+		}
 		s.again = false
 		b.reset()
 		more = b.fill(s.now(), s.core)
@@ -112,6 +151,11 @@ func (s *Session) flush() {
 		s.mu.Lock()
 		s.tooBig(b)
 	}
+	return true
+}
+
+// sent ends a flush.
+func (s *Session) sent(b *batch) {
 	b.free()
 	s.flushing = false
 	if s.quiet != nil {
@@ -225,8 +269,19 @@ func (s *Session) end(err error) {
 	close(s.over)
 	s.zero.stopTimers()
 	if e, ok := err.(*Error); ok && s.ready && e.Owner != Application {
-		s.shard.endpoint.log.Debug("session ended", "peer", s.core.Peer().Addr.Remote, "owner", e.Owner, "remote", e.Remote, "error", e)
+		s.logEnd(e)
 	}
+}
+
+// logEnd tells the operator why the session ended, in a goroutine of its own: nobody knows what a log handler
+// does, and the session's lock is held.
+func (s *Session) logEnd(e *Error) {
+	log := s.shard.endpoint.log
+	if !log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	peer := s.core.Peer().Addr.Remote
+	go log.Debug("session ended", "peer", peer, "owner", e.Owner, "remote", e.Remote, "error", e)
 }
 
 func (s *Session) now() monotime.Time { return s.shard.endpoint.now() }

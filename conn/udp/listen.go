@@ -22,11 +22,19 @@ func ListenShared(ctx context.Context, address string, n int) ([]*Socket, error)
 	if n < 1 || !canShare {
 		n = 1
 	}
+	// The first socket asks for the port alone, and shares it only when it has it: else a second server
+	// that is started by mistake would silently take a part of the first one's datagrams.
 	var lc net.ListenConfig
-	if n > 1 {
-		lc.Control = controlShare
+	first, err := open(ctx, &lc, address)
+	if err != nil {
+		return nil, err
 	}
-	var socks []*Socket
+	socks := []*Socket{first}
+	if n > 1 && !share(first) {
+		return socks, nil
+	}
+	lc.Control = controlShare
+	address = samePort(address, first.AddrPort()) // a port of 0 is chosen once
 	for len(socks) < n {
 		s, err := open(ctx, &lc, address)
 		if err != nil {
@@ -34,9 +42,14 @@ func ListenShared(ctx context.Context, address string, n int) ([]*Socket, error)
 			return nil, err
 		}
 		socks = append(socks, s)
-		address = samePort(address, s.AddrPort()) // a port of 0 is chosen once
 	}
 	return socks, nil
+}
+
+// share lets further sockets have the port of one that is open.
+func share(s *Socket) bool {
+	raw, err := rawConn(s.pc)
+	return err == nil && raw != nil && controlShare("", "", raw) == nil
 }
 
 func open(ctx context.Context, lc *net.ListenConfig, address string) (*Socket, error) {

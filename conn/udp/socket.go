@@ -70,6 +70,9 @@ func New(pc net.PacketConn) (*Socket, error) {
 	if pc == nil {
 		return nil, errors.New("udp: no socket was given")
 	}
+	if c, ok := pc.(interface{ RemoteAddr() net.Addr }); ok && c.RemoteAddr() != nil {
+		return nil, errors.New("udp: the socket is connected to one peer: open it with net.ListenUDP or net.ListenPacket")
+	}
 	s := &Socket{pc: pc, addr: addrPortOf(pc.LocalAddr())}
 	s.port, _ = pc.(portConn)
 	raw, err := rawConn(pc)

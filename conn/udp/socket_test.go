@@ -148,6 +148,48 @@ func TestSharedPortGivesSeveralSocketsOrOne(t *testing.T) {
 	require.Equal(t, socks[0].AddrPort(), socks[2].AddrPort())
 }
 
+func TestPortThatIsSharedIsRefusedToASecondServer(t *testing.T) {
+	first, err := ListenShared(context.Background(), "127.0.0.1:0", 2)
+	require.NoError(t, err)
+	defer closeAll(first)
+	for _, n := range []int{1, 2} {
+		_, err = ListenShared(context.Background(), first[0].AddrPort().String(), n)
+		require.Error(t, err, "it would take half of the first one's clients")
+	}
+}
+
+func TestSocketsThatShareAPortAllGetTheirPart(t *testing.T) {
+	socks, err := ListenShared(context.Background(), "127.0.0.1:0", 2)
+	require.NoError(t, err)
+	defer closeAll(socks)
+	if len(socks) == 1 {
+		require.False(t, canShare)
+		return
+	}
+	got := make(chan int, 2)
+	for i, s := range socks {
+		go func() {
+			if _, err := s.ReadBatch(NewReadBatch()); err == nil {
+				got <- i
+			}
+		}()
+	}
+	for range 64 { // the system hashes the source; all at one socket would be as likely as 2^-63
+		_, err := listen(t, "127.0.0.1:0").WriteBatch([]Message{{Data: []byte("x"), Remote: socks[0].AddrPort()}})
+		require.NoError(t, err)
+	}
+	require.ElementsMatch(t, []int{0, 1}, []int{<-got, <-got})
+}
+
+func TestConnectedSocketIsRefused(t *testing.T) {
+	peer := listen(t, "127.0.0.1:0")
+	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(peer.AddrPort()))
+	require.NoError(t, err)
+	defer c.Close()
+	_, err = New(c)
+	require.ErrorContains(t, err, "connected")
+}
+
 func TestInfoReportsWhatWasGranted(t *testing.T) {
 	info := listen(t, "127.0.0.1:0").Info()
 	if runtime.GOOS == "linux" {
