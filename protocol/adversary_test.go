@@ -252,6 +252,7 @@ func TestAcknowledgementOfAnEarlierPacketOfALaterPathConfirmsNoKeyUpdate(t *test
 	require.NoError(t, p.cs.Migrate(p.now, AddrPair{Local: elsewhere, Remote: p.serverAddr}))
 	require.NotEmpty(t, p.pump(p.cs), "a challenge on path 1, under the old key")
 	p.cs.ForceKeyUpdate(p.now)
+	p.craft(p.cs, byte(wire.FramePing)) // on path 0, under the new one
 	p.toClient(wire.AppendAck(nil, 1, 0, []wire.Range{{Start: 0, End: 1}}, wire.AckExtras{})...)
 	require.NoError(t, p.cs.Err())
 	require.True(t, p.cs.keys.unconfirmed)
@@ -357,12 +358,11 @@ func TestResetTokenThatIsUnsetMatchesNothing(t *testing.T) {
 func TestUnprovenAddressIsCountedWhateverOfOurAddressesItTalksTo(t *testing.T) {
 	p := finFromElsewhere(t)
 	p.pump(p.ss)
-	in, out := wire.MinInitSize, 3*wire.MinInitSize
-	path := p.ss.paths.active
-	path.budget = ledger{in: in, out: out}
+	in, out := wire.MinInitSize, 0
+	p.ss.paths.active.budget = ledger{in: in}
 	one, two := netip.MustParseAddrPort("10.0.0.1:1"), netip.MustParseAddrPort("10.0.0.2:1")
 	give := func(local netip.AddrPort, frames ...byte) {
-		b := p.craft(p.cs, append(frames, make([]byte, 1000)...)...)
+		b := p.craft(p.cs, frames...)
 		in += len(b)
 		p.ss.HandleDatagram(p.now, Datagram{Data: b, Addr: AddrPair{Local: local, Remote: elsewhere}})
 	}
