@@ -624,3 +624,21 @@ func TestWhatWasInFlightOnTheOldPathComesOnTheNewOne(t *testing.T) {
 	p.idle(5 * time.Second)
 	require.Len(t, p.ss.paths.list, 1)
 }
+
+// spec: REG-9
+func TestEachEndSendsAFrameThatNobodyKnows(t *testing.T) {
+	p := newPair(t)
+	require.True(t, p.run(time.Second, func() bool { return p.cs.Established() }))
+	b := p.cs.begin(nil, p.cs.paths.active, 1200)
+	p.cs.appendGrease(&b)
+	typ, _ := wire.ConsumeFrameType(b.buf[b.body:])
+	require.True(t, wire.IsGrease(typ), "%v", typ)
+	n := len(b.buf)
+	p.cs.appendGrease(&b)
+	require.Len(t, b.buf, n, "once")
+	p.cs.control.greased = false
+	p.connect()
+	p.say("hello")
+	require.True(t, p.cs.control.greased)
+	require.True(t, p.ss.control.greased)
+}

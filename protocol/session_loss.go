@@ -97,6 +97,8 @@ type controlState struct {
 	addressToken     [wire.CookieSize]byte // the last one from the server
 	haveAddressToken bool
 
+	greased bool // a frame that nobody knows was sent
+
 	ackWishes uint64 // one above the highest ACK_FREQUENCY so far
 }
 

@@ -190,6 +190,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 		s.appendPing(&b)
 	}
 	if b.pkt.eliciting {
+		s.appendGrease(&b)
 		s.askForAck(&b, probe)
 	} else if s.idle.pingDue {
 		s.appendPing(&b)
@@ -308,6 +309,19 @@ func (s *Session) appendStreamData(b *packetBuilder, latencyOnly bool) {
 	b.buf = s.streams.appendData(b.buf, b.room(), &b.pkt.facts, latencyOnly)
 	if len(b.buf) == data {
 		b.buf, b.asked = b.buf[:before], false // nothing to hurry for
+	}
+}
+
+// maxGrease is the longest grease frame: a type of four bytes, a length of one, seven bytes of nothing.
+const maxGrease = 12
+
+// appendGrease puts a frame of a random unknown type into one packet of each end, so that nobody forgets
+// to skip what a later version may send.
+// spec: REG-9
+func (s *Session) appendGrease(b *packetBuilder) {
+	if !s.control.greased && b.room() > maxGrease {
+		b.buf = wire.AppendGreaseFrame(b.buf, s.rng.Uint64())
+		s.control.greased = true
 	}
 }
 
