@@ -69,7 +69,7 @@ func (f *endpointFuzz) datagram(how byte) []byte {
 	id := wire.MakeID(make([]byte, wire.ServerIDLen))
 	if len(f.server.half.list) > 0 {
 		id = f.server.half.list[0].id
-	} else if f.ss != nil {
+	} else if f.ss != nil && len(f.ss.ids.local) > 0 {
 		id = f.ss.ids.local[0].id
 	}
 	b := append([]byte{0x08 | f.next()&7}, id.Bytes()...)
