@@ -76,6 +76,7 @@ type lossStats struct {
 	episodes                               uint64 // congestion responses
 	undos                                  uint64 // of them taken back
 	persistent                             uint64 // persistent congestion
+	blackHoles                             uint64 // falls to the base size
 	marked                                 uint64 // packets reported with a CE mark
 	sizeProbesLost                         uint64
 }
@@ -367,7 +368,7 @@ func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) 
 	l.updatePace()
 }
 
-// checkInvariants compares the sums with their parts.
+// checkInvariants compares the sums with their parts. It looks at every packet that is remembered.
 func (l *lossState) checkInvariants() error {
 	bytes, outstanding := 0, 0
 	for pn := l.list.base; pn < l.list.next; pn++ {

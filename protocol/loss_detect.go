@@ -189,7 +189,9 @@ func (l *lossState) reportLost(now Time, marked int) {
 	})
 	if s.lostPackets > 0 {
 		before := l.mtu.current()
-		l.mtu.burstLost(now, s.smallestLost, l.pto())
+		if l.mtu.burstLost(now, s.smallestLost, l.pto()) {
+			l.stats.blackHoles++
+		}
 		l.sizeChanged(before)
 	}
 }

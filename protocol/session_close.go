@@ -219,6 +219,9 @@ func (s *Session) die() {
 	s.keys.zero()
 	s.hs = nil
 	s.early = nil
+	for _, p := range s.paths.list {
+		s.stats.addPath(&p.loss.stats)
+	}
 	s.paths.list = nil
 	s.events.push(Event{Kind: EventDead})
 }

@@ -216,6 +216,7 @@ func (s *Session) dropPaths(now Time, drop func(*path) bool) {
 	kept := s.paths.list[:0]
 	for _, p := range s.paths.list {
 		if drop(p) {
+			s.stats.addPath(&p.loss.stats)
 			s.fail(now, s.retirePeerIDs(func(path uint64) bool { return path == p.id }))
 			continue
 		}

@@ -19,6 +19,11 @@ type Stats struct {
 	PacketsSent, PacketsReceived     uint64 // protected ones
 	PacketsLost                      uint64 // declared lost, needlessly or not
 	PacketsSpurious                  uint64 // of those, the ones that had arrived after all
+	ProbeTimeouts                    uint64 // times that the peer was silent and a probe was due
+	CongestionEvents                 uint64 // times that the rate was reduced for loss or marks
+	CongestionUndone                 uint64 // of those, the ones taken back since nothing had been lost
+	PersistentCongestion             uint64 // times that nothing at all got through for long
+	BlackHoles                       uint64 // times that a path was found to lose large datagrams only
 	PathChanges                      uint64
 	KeyUpdates                       uint64
 	Dropped                          Drops
@@ -34,7 +39,7 @@ type Stats struct {
 func (s *Session) Stats() Stats {
 	st := s.stats
 	for _, p := range s.paths.list {
-		st.PacketsSpurious += p.loss.stats.spurious
+		st.addPath(&p.loss.stats)
 	}
 	p := s.paths.active
 	if p == nil {
@@ -45,4 +50,14 @@ func (s *Session) Stats() Stats {
 	}
 	st.Window, st.InFlight, st.MTU = p.loss.window(), p.loss.inFlight(), p.loss.mtu.current()
 	return st
+}
+
+// addPath adds the counters of a path.
+func (st *Stats) addPath(l *lossStats) {
+	st.PacketsSpurious += l.spurious
+	st.ProbeTimeouts += l.ptos
+	st.CongestionEvents += l.episodes
+	st.CongestionUndone += l.undos
+	st.PersistentCongestion += l.persistent
+	st.BlackHoles += l.blackHoles
 }

@@ -13,9 +13,10 @@ const (
 	// millisecond's worth go at once, or two packets: far less at any rate that is simulated.
 	maxDatagramsAtOnce = 1 << 16
 
-	// maxTurnsAtOnce bounds the timeouts that a session may want at one instant: one for each timer, a
-	// few times over.
-	maxTurnsAtOnce = 64
+	// maxTurnsAtOnce bounds the timeouts that a session may want at one instant, so that no timer stays in
+	// the past: one for what was due, one for what that made due (a probe, after losses that may not be
+	// sent again yet), and one to spare.
+	maxTurnsAtOnce = 3
 
 	// maxAmplification is how many times the bytes that an address sent may go back to it before it has
 	// proved itself.
@@ -91,7 +92,7 @@ func (n *Node) checkTimeout(d *driven, at monotime.Time, why protocol.Timer) {
 		d.turnAt, d.turns = n.Now(), 0
 	}
 	if d.turns++; d.turns > maxTurnsAtOnce {
-		n.violation("the %v timer spins: due at %v after %d turns", why, at, d.turns)
+		n.violation("the %v timer is in the past: due at %v after %d turns", why, at, d.turns)
 	}
 }
 
@@ -114,8 +115,11 @@ func (n *Node) checkStats(d *driven) {
 	if st.DatagramsSent != d.sent || st.BytesSent != d.bytes {
 		n.violation("counted %d datagrams of %d bytes in all, sent %d of %d", st.DatagramsSent, st.BytesSent, d.sent, d.bytes)
 	}
-	if st.InFlight < 0 || st.Window < 0 {
+	if st.InFlight < 0 || st.Window <= 0 && !d.Dead() && d.Established() {
 		n.violation("%d bytes in flight in a window of %d", st.InFlight, st.Window)
+	}
+	if err := d.CheckInvariants(); err != nil {
+		n.violation("%v", err)
 	}
 }
 

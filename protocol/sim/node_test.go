@@ -114,7 +114,7 @@ func TestTheCheckerCatchesWhatTheCoreMustNotDo(t *testing.T) {
 	d := s.server.sessions[x.Server.Session]
 	for want, provoke := range map[string]func(){
 		"has proved nothing":  func() { s.server.send(make([]byte, 10), protocol.Meta{}) },
-		"timer spins":         func() { d.turns, d.turnAt = maxTurnsAtOnce, s.now; s.server.checkTimeout(d, s.now, protocol.TimerAck) },
+		"in the past":         func() { d.turns, d.turnAt = maxTurnsAtOnce, s.now; s.server.checkTimeout(d, s.now, protocol.TimerAck) },
 		"changed what stood":  func() { s.server.checkAppended([]byte("xx")) },
 		"a datagram of 0":     func() { s.server.checkAppended([]byte(canary)) },
 		"established after":   func() { s.server.checkEvent(d, protocol.Event{Kind: protocol.EventEstablished}) },
