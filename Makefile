@@ -12,7 +12,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing flood
+.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing flood flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,7 +38,7 @@ lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $(FOLDERS)); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./cmd/godwit/...
-	$(GO) vet -tags godwit_audit,godwit_timing ./crypto
+	$(GO) vet -tags godwit_audit,godwit_timing,godwit_flood ./crypto ./conn
 	$(GO) vet -tags godwit_flood ./conn
 	$(GO) run $(STATICCHECK) ./...
 
@@ -83,3 +83,6 @@ timing: ## Welch's t-test on a million opens (attack row 21)
 
 flood: ## a flood of forged first packets at several rates, and a hundred thousand slow handshakes, as a table
 	$(GO) test -tags godwit_flood -count=1 -timeout 20m -run 'TestAttack02HandshakeFloodTable|TestAttack04SlowHandshakesOverSockets' ./conn -v
+
+flood: ## a listener under floods of first packets at several rates (attack row 2)
+	$(GO) test -tags godwit_flood -count=1 -run Attack02HandshakeFloodTable -v ./conn
