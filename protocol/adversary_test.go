@@ -258,7 +258,7 @@ func TestAcknowledgementOfAnEarlierPacketOfALaterPathConfirmsNoKeyUpdate(t *test
 	require.True(t, p.cs.keys.unconfirmed)
 }
 
-// spec: SESS-22
+// spec: SESS-22 SESS-25
 func TestPeerThatUpdatesItsKeyTwiceUnansweredIsClosed(t *testing.T) {
 	p := connected(t)
 	for range 2 {

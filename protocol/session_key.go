@@ -94,7 +94,7 @@ func (s *Session) peerUpdatedKey(now Time) {
 	if k.sendGen >= k.recvGen {
 		return
 	}
-	if k.unconfirmed && !k.used {
+	if k.unconfirmed && !k.used { // spec: SESS-25
 		s.closeTransport(now, transportErrorf(wire.KeyUpdate, 0, "two key updates in a row"))
 		return
 	}

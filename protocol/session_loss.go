@@ -6,10 +6,6 @@ import (
 	"github.com/godwit-net/godwit/protocol/wire"
 )
 
-// maxAckPackets bounds what a peer may ask with ACK_FREQUENCY: beyond it the sender's loss
-// detection would have nothing to go by.
-const maxAckPackets = 256
-
 // maxPeerAckDelay bounds the acknowledgement delay that a peer may claim, so that it cannot push
 // our probe timeouts out.
 const maxPeerAckDelay = time.Second

@@ -347,7 +347,7 @@ func (s *Session) handleAckFrequency(f wire.AckFrequency) {
 	}
 	s.control.ackWishes = f.Sequence + 1
 	for _, p := range s.paths.list {
-		p.acks.setFrequency(int(min(f.Packets, maxAckPackets)), microseconds(f.DelayMicros))
+		p.acks.setFrequency(int(f.Packets), microseconds(f.DelayMicros))
 	}
 }
 
