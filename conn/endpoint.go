@@ -59,7 +59,7 @@ func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, err
 	e := &Endpoint{config: c, identity: c.Identity, log: c.logger(), start: time.Now()}
 	if canListen && e.identity.IsZero() {
 		e.identity = crypto.GeneratePrivateKey()
-		e.log.Info("no Identity in the configuration: clients of this listener must pin a new key after each restart")
+		e.log.Info("no Identity in the configuration: after a restart clients must pin a new key, and sessions of before are not reset: they time out")
 	}
 	for i, sock := range socks {
 		sh := &shard{endpoint: e, sock: sock, index: i}
