@@ -160,6 +160,7 @@ func TestCallerIsNotKeptByASessionThatNeverFallsSilent(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, s) }() // ends with the session
 	stream, err := c.OpenStream(t.Context())
 	require.NoError(t, err)
+	time.Sleep(200 * time.Millisecond) // until the handshake and the probes of the path are over
 	restless.Store(c)
 	write(t, stream, "one write of many")
 	select {

@@ -214,7 +214,8 @@ func (l *Listener) refuse(code wire.RejectCode) {
 	for _, sh := range l.endpoint.shards {
 		sh.mu.Lock()
 		sh.core.Refuse(code)
-		sh.core.SetPressure(l.pressure)
+		sh.queued = l.pressure
+		sh.press()
 		sh.mu.Unlock()
 	}
 }

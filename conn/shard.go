@@ -38,6 +38,9 @@ type shard struct {
 
 	timers timers
 
+	work   workMeter // of first packets
+	queued bool      // the listener's queue is more than half full
+
 	dialing sync.Mutex // one Dial of the core at a time
 	dialed  *Session   // the session that it has made so far, locked; guarded by dialing
 
@@ -156,11 +159,16 @@ func kindOf(data []byte) wire.Kind {
 func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if !sh.endpoint.listening.Load() && kindOf(d.Data) == wire.KindInit {
+	first := kindOf(d.Data) == wire.KindInit
+	if first && !sh.endpoint.listening.Load() {
 		sh.ignored.Add(1)
 		return
 	}
-	if core := sh.core.Dispatch(now, d); core != nil {
+	core := sh.core.Dispatch(now, d)
+	if first && sh.work.spend(now, sh.endpoint.now()) {
+		sh.press()
+	}
+	if core != nil {
 		if s, ok := core.Context().(*Session); ok {
 			r.routes = append(r.routes, routed{session: s, datagram: d})
 		}
@@ -176,6 +184,10 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
 	}
 	sh.arm()
 }
+
+// press tells the core whether clients must prove their address first: because sessions wait to be accepted,
+// or because first packets take too much of this processor.
+func (sh *shard) press() { sh.core.SetPressure(sh.queued || sh.work.over) }
 
 // add makes the session of a core, under the shard's lock.
 func (sh *shard) add(core *protocol.Session, dialed bool) *Session {

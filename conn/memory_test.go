@@ -1,0 +1,74 @@
+//go:build !race
+
+package conn_test // not with the race detector: it makes sessions larger
+
+import (
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/godwit-net/godwit/conn"
+)
+
+// raiseClients makes sessions from one socket, each of which has said something and heard it back.
+// It returns the server's ends, and the clients' socket.
+func raiseClients(t *testing.T, n int, l *conn.Listener) (servers []*conn.Session, raw *net.UDPConn) {
+	t.Helper()
+	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	e, err := conn.NewEndpoint(raw, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = e.Close() })
+	for range n {
+		c, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+		require.NoError(t, err)
+		write(t, c, "hello")
+		s, err := l.AcceptSession(t.Context())
+		require.NoError(t, err)
+		wantRead(t, s, "hello")
+		write(t, s, "hello to you")
+		wantRead(t, c, "hello to you")
+		require.NoError(t, c.Confirmed(t.Context()))
+		servers = append(servers, s)
+	}
+	return servers, raw
+}
+
+// A server of ten thousand players mostly holds sessions in which nothing happens. The clients lose their
+// socket without a word, so that in the end the heap holds only what the server's side needs.
+func TestIdleSessionsAreSmall(t *testing.T) {
+	const (
+		sessions = 500
+		most     = 16 << 10 // bytes of heap for the server's end of an idle session
+		ended    = 1 << 10  // for one that is over: what the tables and pools keep
+	)
+	l, err := conn.Listen("127.0.0.1:0", &conn.Config{Shards: 1, Retry: conn.RetryNever})
+	require.NoError(t, err)
+	defer l.Close()
+	raiseClients(t, 1, l) // what is made once is made now
+	before := heapNow()
+	servers, raw := raiseClients(t, sessions, l)
+	both := (heapNow() - before) / sessions
+	require.NoError(t, raw.Close())
+
+	var each int64
+	require.Eventually(t, func() bool {
+		each = (heapNow() - before) / sessions
+		return each < both*2/3
+	}, 20*time.Second, 100*time.Millisecond, "the clients' ends are gone")
+	require.GreaterOrEqual(t, l.Stats().Sessions, sessions)
+	t.Logf("%d bytes for the server's end of an idle session, %d for both ends when they were just opened", each, both)
+	require.Less(t, each, int64(most))
+
+	for _, s := range servers {
+		require.NoError(t, s.CloseWithError(0, ""))
+	}
+	clear(servers)
+	require.Eventually(t, func() bool {
+		each = (heapNow() - before) / sessions
+		return each < ended
+	}, 20*time.Second, 100*time.Millisecond, "closed sessions give their memory back")
+	t.Logf("%d bytes for each session that is over", each)
+}
