@@ -11,6 +11,7 @@ import (
 
 	"github.com/godwit-net/godwit/conn/udp"
 	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/crypto/handshake"
 	"github.com/godwit-net/godwit/protocol"
 	"github.com/godwit-net/godwit/protocol/congestion"
 	"github.com/godwit-net/godwit/protocol/wire"
@@ -64,7 +65,7 @@ type Config struct {
 	// PresharedKey is mixed into every handshake. A listener that has one refuses clients that do not.
 	// A dialing end with a PresharedKey and no PeerKey accepts any server that holds it.
 	PresharedKey crypto.PresharedKey
-	// AppProtocols are the names of the application protocols on offer, best first. The listener's order
+	// AppProtocols are the names of the application protocols on offer, best first: at most 16 names of 1 to 255 bytes. The listener's order
 	// counts; a client without a common one is refused by name. Nil: none, and the other end must have none.
 	AppProtocols []string
 	// Authorize decides whether a client may have a session, before Accept returns it. It may take 5 s and
@@ -128,9 +129,38 @@ func (c *Config) check() error {
 			return fmt.Errorf("conn: Config.%s is negative: use 0 for the default", f.name)
 		}
 	}
-	const longestIdle = 24 * time.Hour // the core's limit: beyond a day a timeout is a leak
-	if c.IdleTimeout > longestIdle || 0 < c.IdleTimeout && c.IdleTimeout < time.Millisecond {
+	return c.checkRanges()
+}
+
+const (
+	// longestIdle is the core's limit: beyond a day a timeout is a leak.
+	longestIdle = 24 * time.Hour
+	// maxPreviousIdentities: each costs one more MAC for every first packet that is forged.
+	maxPreviousIdentities = 3
+	// maxStreamCount is what the wire carries.
+	maxStreamCount = 1 << 60
+)
+
+// checkRanges names the first field that is too large, or too small to work.
+func (c *Config) checkRanges() error {
+	switch {
+	case c.IdleTimeout > longestIdle || 0 < c.IdleTimeout && c.IdleTimeout < time.Millisecond:
 		return errors.New("conn: Config.IdleTimeout must lie between 1ms and 24h")
+	case 0 < c.MaxDatagram && c.MaxDatagram < protocol.MinDatagram:
+		return fmt.Errorf("conn: Config.MaxDatagram is %d: every path carries %d bytes, use 0 or more than that", c.MaxDatagram, protocol.MinDatagram)
+	case int64(c.MaxStreams) > maxStreamCount || int64(c.MaxUniStreams) > maxStreamCount:
+		return errors.New("conn: Config.MaxStreams and MaxUniStreams must not exceed 2^60")
+	case c.Retry > RetryNever:
+		return fmt.Errorf("conn: Config.Retry is %d, which is no RetryMode", c.Retry)
+	case len(c.PreviousIdentities) > maxPreviousIdentities:
+		return fmt.Errorf("conn: Config.PreviousIdentities has %d keys, at most %d work", len(c.PreviousIdentities), maxPreviousIdentities)
+	case len(c.AppProtocols) > handshake.MaxAppProtocols:
+		return fmt.Errorf("conn: Config.AppProtocols has %d names, at most %d fit", len(c.AppProtocols), handshake.MaxAppProtocols)
+	}
+	for _, name := range c.AppProtocols {
+		if len(name) == 0 || len(name) > handshake.MaxAppProtocol {
+			return fmt.Errorf("conn: Config.AppProtocols: the name %q has %d bytes, want 1 to %d", name, len(name), handshake.MaxAppProtocol)
+		}
 	}
 	return nil
 }

@@ -19,6 +19,7 @@ const (
 	Application              // an application. The codes are its own; 0 is the ordinary end
 )
 
+// String returns the owner's name in lower case.
 func (o Owner) String() string {
 	switch o {
 	case Transport:
@@ -57,6 +58,7 @@ var (
 // wants no more of. The code is the peer application's.
 type StreamError = protocol.StreamError
 
+// Error says what happened in words, with the peer's reason if there is one.
 func (e *Error) Error() string { return e.cause.Error() }
 
 // Unwrap returns the error of package protocol from which e was made.

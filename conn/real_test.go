@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,6 +170,47 @@ func TestWrongUseIsRefusedByName(t *testing.T) {
 func dialErr(ctx context.Context, address string) error {
 	_, err := conn.Dial(ctx, address, &conn.Config{PeerKey: crypto.GeneratePrivateKey().Public()})
 	return err
+}
+
+func TestConfigThatCannotWorkIsRefusedByDialAndListen(t *testing.T) {
+	key := crypto.GeneratePrivateKey()
+	for field, config := range map[string]conn.Config{
+		"MaxDatagram":                  {MaxDatagram: 1199},
+		"MaxStreams and MaxUniStreams": {MaxStreams: math.MaxInt},
+		"MaxUniStreams":                {MaxUniStreams: math.MaxInt},
+		"Retry":                        {Retry: 9},
+		"AppProtocols":                 {AppProtocols: make([]string, 17)},
+		"AppProtocols: the name":       {AppProtocols: []string{"ok", ""}},
+		"has 256 bytes":                {AppProtocols: []string{strings.Repeat("x", 256)}},
+		"PreviousIdentities":           {PreviousIdentities: []crypto.PrivateKey{key, key, key, key}},
+		"IdleTimeout":                  {IdleTimeout: time.Microsecond},
+	} {
+		_, err := conn.Listen("127.0.0.1:0", &config)
+		require.ErrorContains(t, err, field)
+		config.PeerKey = key.Public()
+		_, err = conn.Dial(t.Context(), "127.0.0.1:9", &config)
+		require.ErrorContains(t, err, field)
+	}
+}
+
+func TestConfigAtItsLimitsWorks(t *testing.T) {
+	names := make([]string, 16)
+	for i := range names {
+		names[i] = strings.Repeat("x", 40) + string(rune('a'+i))
+	}
+	key := crypto.GeneratePrivateKey()
+	l, err := conn.Listen("127.0.0.1:0", &conn.Config{
+		MaxStreams: math.MaxInt >> 3, MaxUniStreams: -1, MaxDatagram: 1200, StreamWindow: 1, SessionWindow: math.MaxInt,
+		AppProtocols: names, PreviousIdentities: []crypto.PrivateKey{key, key, key}, IdleTimeout: 24 * time.Hour,
+	})
+	require.NoError(t, err)
+	defer l.Close()
+	go serveEcho(l)
+	config := &conn.Config{
+		PeerKey: key.Public(), MaxStreams: -1, MaxUniStreams: math.MaxInt >> 3, MaxDatagram: 65527, StreamWindow: math.MaxInt,
+		SessionWindow: 1, AppProtocols: names, IdleTimeout: time.Second,
+	}
+	require.NoError(t, roundTrip(t.Context(), l.Addr().String(), config, randomBytes(100)))
 }
 
 // flaky is a socket whose n-th call fails.
