@@ -12,7 +12,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing flood flood
+.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -83,6 +83,3 @@ timing: ## Welch's t-test on a million opens (attack row 21)
 
 flood: ## a flood of forged first packets at several rates, and a hundred thousand slow handshakes, as a table
 	$(GO) test -tags godwit_flood -count=1 -timeout 20m -run 'TestAttack02HandshakeFloodTable|TestAttack04SlowHandshakesOverSockets' ./conn -v
-
-flood: ## a listener under floods of first packets at several rates (attack row 2)
-	$(GO) test -tags godwit_flood -count=1 -run Attack02HandshakeFloodTable -v ./conn
