@@ -44,6 +44,27 @@ func Example() {
 	// Output: hello
 }
 
+// The lines of README.md; spec/links_test.go keeps them the same.
+func Example_readme() {
+	ctx := context.Background()
+	l, _ := conn.Listen("127.0.0.1:0", nil)
+	go func() {
+		server, _ := l.AcceptSession(ctx)
+		stream, _ := server.AcceptStream(ctx) // a net.Conn, as the session itself is
+		_, _ = io.Copy(stream, stream)
+		_ = stream.Close()
+	}()
+	client, _ := conn.Dial(ctx, l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+	stream, _ := client.OpenStream(ctx)
+	_, _ = stream.Write([]byte("hello"))
+	_ = stream.CloseWrite()
+	answer, _ := io.ReadAll(stream)
+	fmt.Println(string(answer))
+	check(client.Close())
+	check(l.Close())
+	// Output: hello
+}
+
 // Streams share a session and do not wait for each other. Each is a net.Conn of its own.
 func ExampleSession_OpenStream() {
 	ctx := context.Background()

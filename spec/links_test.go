@@ -145,3 +145,16 @@ func TestChaptersThatAreNamedExist(t *testing.T) {
 		}
 	})
 }
+
+// TestTheCodeOfTheREADMEIsAnExampleThatRuns finds the Go lines of README.md in an example of conn.
+func TestTheCodeOfTheREADMEIsAnExampleThatRuns(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	example, err := os.ReadFile("../conn/example_test.go")
+	require.NoError(t, err)
+	_, block, found := strings.Cut(string(readme), "```go\n")
+	require.True(t, found)
+	block, _, _ = strings.Cut(block, "```")
+	indented := "\t" + strings.ReplaceAll(strings.TrimSuffix(block, "\n"), "\n", "\n\t") + "\n"
+	require.Contains(t, string(example), indented, "README.md and Example_readme in conn/example_test.go differ")
+}
