@@ -136,3 +136,22 @@ type LossSample struct {
 	// PriorInFlight and InFlight are the bytes in flight before and after the loss.
 	PriorInFlight, InFlight int
 }
+
+// LossObserver is a Controller that wants to hear of every lost packet, not only of their sum.
+type LossObserver interface {
+	// LostPacket tells that one packet was declared lost. The calls for all packets of a report come
+	// before Lost, in the order in which the packets left.
+	LostPacket(PacketLoss)
+}
+
+// PacketLoss describes one packet that was declared lost, and the path when it left.
+type PacketLoss struct {
+	// Bytes is the size of the datagram.
+	Bytes int
+	// TxInFlight is what was in flight when it left, itself included.
+	TxInFlight int
+	// Lost bytes were declared lost since it left, itself included.
+	Lost uint64
+	// AppLimited says that the application, not the path, may have limited the rate when it left.
+	AppLimited bool
+}

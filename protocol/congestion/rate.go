@@ -89,6 +89,14 @@ func newerSend(p *SendState, sent monotime.Time, q *SendState, qSent monotime.Ti
 // OnLost takes note of a packet that was declared lost.
 func (s *RateSampler) OnLost(size int) { s.lost += uint64(size) }
 
+// OnLostPacket is OnLost, and returns what a LossObserver wants to know of the packet.
+func (s *RateSampler) OnLostPacket(size int, p *SendState) PacketLoss {
+	s.OnLost(size)
+	return PacketLoss{
+		Bytes: size, TxInFlight: int(p.inFlight), Lost: s.lost - min(s.lost, p.lost), AppLimited: p.appLimited,
+	}
+}
+
 // OnSpurious takes back OnLost: the packet arrived after all.
 func (s *RateSampler) OnSpurious(size int) { s.lost -= min(s.lost, uint64(size)) }
 

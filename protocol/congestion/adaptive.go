@@ -1,0 +1,387 @@
+package congestion
+
+import (
+	"math"
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/monotime"
+)
+
+// Numbers of the adaptive controller. What was tried instead is in decision 14.
+const (
+	// adaptiveTarget is the queue that a flow lets build before it cuts. It is far below what people
+	// notice and fits into a quarter of the bandwidth-delay product of a domestic line.
+	adaptiveTarget = 4 * time.Millisecond
+	// adaptiveTargetPackets is the least target, in datagrams at the flow's rate: on a slow path one
+	// datagram takes longer than adaptiveTarget.
+	adaptiveTargetPackets = 4
+	// adaptiveDrained is the part of the target below which a queue counts as gone.
+	adaptiveDrained = 0.5
+	// adaptiveMargin is what a cut leaves of the window that would just fill the path, so that the
+	// queue drains to its end, and every flow on the path sees the true round trip.
+	adaptiveMargin = 0.97
+	// adaptiveMinCut bounds one cut. A deeper one would say more about a wrong base than about a queue.
+	adaptiveMinCut = 0.25
+	// adaptiveGrowth times the square root of the window, in datagrams, is what the window grows in a
+	// round trip. Growing less than in proportion, and cutting in proportion, is what makes flows
+	// converge to equal shares (binomial controls: k = -1/2, l = 1).
+	adaptiveGrowth = 0.5
+	// adaptiveHurry is after how many times the expected rounds without a queue growth doubles, again
+	// and again: then the path has become faster.
+	adaptiveHurry = 2
+	// adaptiveStreak is how many cuts in a row may fail to drain the queue before it must be another's.
+	adaptiveStreak = 2
+	// adaptiveLossCut is what excess loss without a queue leaves of the window.
+	adaptiveLossCut = 0.85
+	// adaptiveSameLoss is the part of the loss that must be left after a cut for it to have another reason.
+	adaptiveSameLoss = 0.6
+	// adaptiveMarkCut is what a CE mark leaves of the window (RFC 8511 suggests 0.85 for CUBIC; marks
+	// come with a short queue, which the target takes care of).
+	adaptiveMarkCut = 0.85
+	// adaptivePacing is the rate in windows per round trip: above 1, so that the window is what limits.
+	adaptivePacing = 1.2
+	// adaptiveMinWindow in datagrams keeps acknowledgements flowing.
+	adaptiveMinWindow = 4
+	// adaptiveComeback is the part of the window that a path gets back that was dead for a while, at
+	// its first sign of life.
+	adaptiveComeback = 0.25
+	// startupFull ends the search for the rate: so many rounds without startupGrowth.
+	startupFull   = 3
+	startupGrowth = 1.25
+	// startupLoss above the floor ends it after one such round.
+	startupLoss = 0.1
+)
+
+// adaptiveMode is what the controller is doing.
+type adaptiveMode uint8
+
+const (
+	adaptiveStartup adaptiveMode = iota // doubling the window each round, to find the rate
+	adaptiveCruise                      // growing gently until there is a queue
+	adaptiveSettle                      // after a cut: waiting to see what it did
+	adaptiveCompete                     // somebody else holds the queue: CUBIC, but deaf to random loss
+)
+
+// Adaptive is the controller for paths that lose packets at random. It models the path: round trip
+// without a queue, the queue, the rate, and the loss that has nothing to do with its own sending. It
+// keeps the queue short by watching the round trip, answers loss only as far as it comes with a full
+// queue or with a rate that no longer grows, and falls back to CUBIC's way of sharing where another
+// flow keeps the queue full. Decision 14 says why.
+type Adaptive struct {
+	mss    int
+	window float64
+	mode   adaptiveMode
+	path   pathModel
+	loss   lossFloor
+
+	// Of startup.
+	fullRate   float64 // the rate that has to be exceeded
+	fullRounds int     // rounds in which it was not
+
+	// Of cruise.
+	rounds int // since the last cut
+
+	// Of settle.
+	cutAt    monotime.Time
+	cutLoss  bool          // the cut was for loss
+	settled  monotime.Time // when the verdict falls; 0: nothing sent after the cut was acknowledged yet
+	baseCut  time.Duration // base when the cut was made
+	afterCut time.Duration // smallest round trip of what was sent after the cut
+	before   float64       // window before the first cut of a streak
+	streak   int           // cuts in a row that did not drain the queue
+	testing  bool          // the cut only tests, in competition, whether the queue is still another's
+
+	saw       bool // a cut has drained the queue before: the base is to be trusted
+	compete   competitor
+	suspended float64 // window before the path died, 0: it lives
+}
+
+// NewAdaptive returns an adaptive controller.
+func NewAdaptive(cfg Config) *Adaptive {
+	cfg = cfg.withDefaults()
+	return &Adaptive{mss: cfg.MaxDatagram, window: float64(cfg.InitialWindow)}
+}
+
+// Name returns "adaptive".
+func (a *Adaptive) Name() string { return "adaptive" }
+
+// Window returns how many bytes may be in flight.
+func (a *Adaptive) Window() int { return int(a.window) }
+
+// PacingRate returns the rate at which packets may leave, in bytes a second; 0 before the first
+// acknowledgement.
+func (a *Adaptive) PacingRate() uint64 {
+	if a.path.smoothed <= 0 {
+		return 0
+	}
+	gain := adaptivePacing
+	if a.mode == adaptiveStartup {
+		gain = slowStartPacing
+	}
+	return uint64(gain * a.window / a.path.smoothed.Seconds())
+}
+
+// SetMaxDatagram tells the largest datagram of the path.
+func (a *Adaptive) SetMaxDatagram(n int) {
+	if n <= 0 {
+		return
+	}
+	a.mss = n
+	a.compete.cubic.SetMaxDatagram(n)
+	a.window = max(a.window, a.minWindow())
+}
+
+// Sent does nothing: the window keeps its size while the application is silent, and the pacer keeps
+// what follows from being a burst.
+func (a *Adaptive) Sent(SendSample) {}
+
+func (a *Adaptive) minWindow() float64 { return float64(adaptiveMinWindow * a.mss) }
+
+// target is the queue that may build.
+func (a *Adaptive) target() time.Duration {
+	t := adaptiveTarget + a.path.noise
+	if a.path.rate > 0 {
+		packets := time.Duration(float64(adaptiveTargetPackets*a.mss) / a.path.rate * float64(time.Second))
+		t = max(t, packets)
+	}
+	return t
+}
+
+// fill is the window that just fills the path at the rate of late.
+func (a *Adaptive) fill() float64 {
+	return max(a.path.rate*a.path.base().Seconds(), a.minWindow())
+}
+
+// carried is what was in flight of late and arrived, the queue included.
+func (a *Adaptive) carried() float64 {
+	return a.path.rate * (a.path.base() + a.path.queue()).Seconds()
+}
+
+// Acked takes what one acknowledgement frame brought.
+func (a *Adaptive) Acked(s AckSample) {
+	if a.suspended > 0 {
+		a.window = max(a.window, adaptiveComeback*a.suspended)
+		a.suspended = 0
+	}
+	a.path.acked(s, a.mode == adaptiveCompete)
+	a.loss.acked(s)
+	switch a.mode {
+	case adaptiveStartup:
+		a.ackedStartup(s)
+	case adaptiveCruise:
+		a.ackedCruise(s)
+	case adaptiveSettle:
+		a.ackedSettle(s)
+	case adaptiveCompete:
+		a.ackedCompete(s)
+	}
+	a.window = max(a.window, a.minWindow())
+}
+
+// ackedStartup doubles the window each round until there is a queue, or the rate grows no more.
+func (a *Adaptive) ackedStartup(s AckSample) {
+	if !s.Rate.AppLimited || 2*s.PriorInFlight > int(a.window) {
+		a.window += float64(s.Bytes)
+	}
+	if a.path.queue() > a.target() {
+		a.leaveStartup(s.Now)
+		return
+	}
+	if !s.RoundStart {
+		return
+	}
+	ratio, n := a.loss.round()
+	if s.Rate.AppLimited || a.path.rate <= 0 {
+		return
+	}
+	if a.path.rate >= startupGrowth*a.fullRate {
+		a.fullRate, a.fullRounds = a.path.rate, 0
+		if n >= lossPackets {
+			a.loss.floor = ratio // the rate still grew: this loss has another reason
+		}
+		return
+	}
+	a.fullRounds++
+	if a.fullRounds >= startupFull || n >= lossPackets && ratio > a.loss.floor+startupLoss {
+		a.leaveStartup(s.Now)
+	}
+}
+
+func (a *Adaptive) leaveStartup(now monotime.Time) {
+	a.fullRate, a.fullRounds = 0, 0
+	a.cut(now, min(a.fill(), a.window))
+	a.before = a.window
+}
+
+// cut lowers the window and waits to see what that does to the queue.
+func (a *Adaptive) cut(now monotime.Time, window float64) {
+	if a.streak == 0 {
+		a.before = a.window
+	}
+	a.window = max(window, a.minWindow())
+	a.mode = adaptiveSettle
+	a.cutAt, a.settled, a.afterCut, a.baseCut = now, 0, 0, a.path.base()
+	a.cutLoss, a.testing = false, false
+	a.rounds = 0
+}
+
+// ackedCruise grows the window until there is a queue, or loss that grows with the window.
+func (a *Adaptive) ackedCruise(s AckSample) {
+	if q := a.path.queue(); q > a.target() {
+		base := a.path.base()
+		share := float64(base) / float64(base+q) * adaptiveMargin
+		a.cut(s.Now, a.window*max(share, adaptiveMinCut))
+		return
+	}
+	if s.RoundStart {
+		a.rounds++
+		if a.excessLoss() {
+			a.cut(s.Now, adaptiveLossCut*min(a.window, a.carried()))
+			a.cutLoss = true
+			return
+		}
+	}
+	if !s.Rate.AppLimited {
+		a.window += a.step() * float64(s.Bytes) / a.window
+	}
+}
+
+// step is how many bytes the window grows in a round.
+func (a *Adaptive) step() float64 {
+	mss := float64(a.mss)
+	step := adaptiveGrowth * math.Sqrt(a.window/mss) * mss
+	expected := a.target().Seconds() * a.path.rate / step
+	late := float64(a.rounds) - adaptiveHurry*(expected+2)
+	if late <= 0 {
+		return step
+	}
+	return min(step*math.Exp2(late/2), a.window/2)
+}
+
+// excessLoss reports whether a round lost more than the floor explains.
+func (a *Adaptive) excessLoss() bool {
+	ratio, n := a.loss.peek()
+	if n < lossPackets {
+		return false
+	}
+	a.loss.round()
+	if ratio <= a.loss.floor+a.loss.noise(n) {
+		a.loss.fall(ratio)
+		return false
+	}
+	a.loss.suspect = ratio
+	return true
+}
+
+// ackedSettle waits for the round trips of what was sent after a cut.
+func (a *Adaptive) ackedSettle(s AckSample) {
+	if s.RTT <= 0 || s.Now.Add(-s.RTT).Before(a.cutAt) {
+		return
+	}
+	if a.settled.IsZero() {
+		a.settled = s.Now.Add(max(a.path.base(), timerNoise))
+		a.loss.round()
+	}
+	if a.afterCut == 0 || s.RTT < a.afterCut {
+		a.afterCut = s.RTT
+	}
+	over := !s.Now.Before(a.settled)
+	switch {
+	case a.cutLoss:
+		if over {
+			a.judgeLoss()
+		}
+	case a.drained() && !(a.testing && a.baseFell()):
+		a.saw = true
+		if a.testing {
+			a.compete.left = s.Now
+		}
+		a.mode, a.testing, a.streak = adaptiveCruise, false, 0
+	case over:
+		a.notDrained(s.Now)
+	}
+}
+
+// timerNoise is by how much round trips differ for reasons of their own where the path is very short.
+const timerNoise = 2 * time.Millisecond
+
+func (a *Adaptive) drained() bool {
+	q := a.afterCut - a.path.base()
+	return q <= time.Duration(adaptiveDrained*float64(a.target()))
+}
+
+// baseFell reports whether the cut uncovered a shorter round trip than any before. Then the base was
+// wrong, and that the queue is at it says nothing.
+func (a *Adaptive) baseFell() bool {
+	return a.baseCut-a.path.base() > time.Duration(adaptiveDrained*float64(a.target()))
+}
+
+// notDrained: a queue stands that is not this flow's.
+func (a *Adaptive) notDrained(now monotime.Time) {
+	if a.testing {
+		a.testing = false
+		a.mode = adaptiveCompete
+		a.window = a.compete.cubic.window
+		a.compete.tested = now
+		return
+	}
+	a.streak++
+	if a.streak >= adaptiveStreak {
+		a.enterCompete(now)
+		return
+	}
+	base := a.path.base()
+	share := float64(base) / float64(max(a.afterCut, base)) * adaptiveMargin
+	streak, before := a.streak, a.before
+	a.cut(now, a.window*max(share, adaptiveMinCut))
+	a.streak, a.before = streak, before
+}
+
+// judgeLoss decides what a cut for loss has shown: loss that stays where it was has nothing to do
+// with the window.
+func (a *Adaptive) judgeLoss() {
+	a.mode, a.cutLoss = adaptiveCruise, false
+	ratio, n := a.loss.round()
+	if n < lossPackets/2 {
+		return
+	}
+	a.loss.floor = ratio
+	if ratio > a.loss.suspect*adaptiveSameLoss {
+		a.window = max(a.window, a.before)
+	}
+}
+
+// Lost takes losses and marks.
+func (a *Adaptive) Lost(s LossSample) {
+	a.loss.lost(s.Bytes, s.Packets)
+	switch {
+	case s.Persistent:
+		a.suspend()
+	case a.mode == adaptiveCompete || a.mode == adaptiveSettle && a.testing:
+		a.lostCompete(s)
+	case s.ECN > 0 && s.Episode && a.mode != adaptiveSettle:
+		a.cut(s.Now, a.window*adaptiveMarkCut)
+	}
+}
+
+// suspend is the answer to a path on which nothing arrived for long.
+func (a *Adaptive) suspend() {
+	a.suspended = max(a.suspended, a.window)
+	a.window = float64(minWindowPackets * a.mss)
+	a.mode = adaptiveStartup
+	a.fullRate, a.fullRounds, a.streak = 0, 0, 0
+	a.testing, a.cutLoss = false, false
+	a.path.restart()
+}
+
+// Undo takes back what the last episode did.
+func (a *Adaptive) Undo(now monotime.Time) {
+	switch {
+	case a.mode == adaptiveCompete:
+		a.compete.cubic.Undo(now)
+		a.window = max(a.window, a.compete.cubic.window)
+	case a.mode == adaptiveSettle && a.cutLoss:
+		a.mode, a.cutLoss = adaptiveCruise, false
+		a.window = max(a.window, a.before)
+	}
+}

@@ -1,0 +1,251 @@
+package congestion
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func newAdaptivePath(t *testing.T) (*testPath, *Adaptive) {
+	a := NewAdaptive(Config{MaxDatagram: testPacketSize})
+	return newTestPath(t, a), a
+}
+
+func TestAdaptiveBeginsLikeAnyOther(t *testing.T) {
+	var cc Controller = NewAdaptive(Config{})
+	require.Equal(t, "adaptive", cc.Name())
+	require.Equal(t, 12000, cc.Window())
+	require.Zero(t, cc.PacingRate(), "nothing is known of the path")
+}
+
+func TestAdaptiveFillsThePathWithAShortQueue(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(time.Second)
+	require.Greater(t, p.run(5*time.Second), 0.97*p.rate)
+	require.Less(t, p.maxQueue, 12*time.Millisecond)
+	require.NotEqual(t, adaptiveCompete, a.mode)
+	require.InDelta(t, float64(p.base), float64(a.path.base()), float64(2*time.Millisecond))
+}
+
+func TestAdaptiveKeepsItsRateUnderRandomLoss(t *testing.T) {
+	for _, loss := range []float64{0.001, 0.01, 0.05, 0.1, 0.2} {
+		p, a := newAdaptivePath(t)
+		p.loss = loss
+		p.run(2 * time.Second)
+		require.Greater(t, p.run(10*time.Second), 0.93*(1-loss)*p.rate, "at a loss of %v", loss)
+		require.NotEqual(t, adaptiveCompete, a.mode)
+	}
+}
+
+func TestAdaptiveLearnsTheFloorOfLossByItsOwnCut(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	require.Less(t, a.loss.floor, 0.01)
+	p.loss = 0.1
+	p.run(3 * time.Second)
+	require.InDelta(t, 0.1, a.loss.floor, 0.06, "less was sent and as much was lost: it is not the rate")
+	require.Greater(t, p.run(3*time.Second), 0.83*p.rate)
+}
+
+func TestAdaptiveFindsAPolicerThatHasNoQueue(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.police = true
+	p.run(5 * time.Second)
+	dropped := p.dropped
+	goodput := p.run(10 * time.Second)
+	require.Greater(t, goodput, 0.8*p.rate)
+	sent := goodput*10/testPacketSize + float64(p.dropped-dropped)
+	require.Less(t, float64(p.dropped-dropped), 0.1*sent, "it does not push against the policer")
+	require.Less(t, a.loss.floor, 0.05, "the policer's loss is not taken for the path's")
+}
+
+func TestAdaptiveRunsAQueueShorterThanItsTarget(t *testing.T) {
+	p, _ := newAdaptivePath(t)
+	p.buffer = int(p.rate * 0.002) // 2 ms: no round trip shows it
+	p.run(2 * time.Second)
+	require.Greater(t, p.run(10*time.Second), 0.8*p.rate)
+}
+
+func TestAdaptiveKeepsItsWindowWhileTheApplicationIsIdle(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	before := a.Window()
+	p.app = 50_000
+	p.run(20 * time.Second)
+	require.InDelta(t, before, a.Window(), 0.3*float64(before))
+	p.app = 0
+	require.Greater(t, p.run(200*time.Millisecond), 0.7*p.rate, "it is back at once")
+}
+
+func TestAdaptiveDoesNotGrowOnWhatTheApplicationLimits(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.app = 200_000
+	p.run(20 * time.Second)
+	require.Less(t, float64(a.Window()), p.bdp())
+}
+
+func TestAdaptiveFollowsTheRate(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	p.rate /= 5
+	p.run(time.Second)
+	require.Greater(t, p.run(5*time.Second), 0.9*p.rate, "down")
+	require.Less(t, p.maxQueue, 40*time.Millisecond)
+	p.rate *= 5
+	p.run(2 * time.Second)
+	require.Greater(t, p.run(5*time.Second), 0.9*p.rate, "and up again")
+	require.NotEqual(t, adaptiveCompete, a.mode)
+}
+
+// stand makes a competitor of the path: a queue that no cut of this flow drains.
+func (p *testPath) stand(d time.Duration) { p.busy = max(p.busy, p.now.Add(d)) }
+
+func TestAdaptiveCompetesWhenCutsDoNotDrainTheQueue(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	before := a.Window()
+	for range 300 {
+		p.stand(25 * time.Millisecond)
+		p.run(5 * time.Millisecond)
+	}
+	require.True(t, a.mode == adaptiveCompete || a.testing)
+	require.Greater(t, float64(a.Window()), 0.8*float64(before), "what the cuts had given away is back")
+	p.run(15 * time.Second)
+	require.NotEqual(t, adaptiveCompete, a.mode, "the other is gone, and a test shows it")
+	p.run(time.Second)
+	require.Less(t, p.maxQueue, 12*time.Millisecond)
+}
+
+// competing returns a controller in competition, at a queue of 30 ms of which 30 were the most.
+func competing(t *testing.T) (*testPath, *Adaptive) {
+	p, a := newAdaptivePath(t)
+	p.run(2 * time.Second)
+	a.enterCompete(p.now)
+	a.path.near, a.path.nearOld = a.path.base()+30*time.Millisecond, 0
+	a.path.peak = 30 * time.Millisecond
+	return p, a
+}
+
+func TestCompetitionAnswersLossAtAFullQueueOnly(t *testing.T) {
+	p, a := competing(t)
+	p.now = p.now.Add(time.Second)
+	before := a.Window()
+	a.path.peak = 60 * time.Millisecond
+	a.Lost(LossSample{Now: p.now, Bytes: 1200, Packets: 1, Episode: true})
+	require.Equal(t, before, a.Window(), "the queue was half of what it can be: chance")
+	a.path.peak = 32 * time.Millisecond
+	a.Lost(LossSample{Now: p.now, Bytes: 1200, Packets: 1})
+	require.InDelta(t, 0.7*float64(before), a.Window(), 2, "the queue was full")
+	a.Lost(LossSample{Now: p.now.Add(time.Millisecond), Bytes: 1200, Packets: 1, Episode: true})
+	require.InDelta(t, 0.7*float64(before), a.Window(), 2, "and once is enough")
+	a.Undo(p.now.Add(2 * time.Millisecond))
+	require.InDelta(t, before, a.Window(), 2)
+}
+
+func TestAdaptiveAnswersMarks(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	for a.mode != adaptiveCruise {
+		p.run(10 * time.Millisecond)
+	}
+	before := a.Window()
+	a.Lost(LossSample{Now: p.now, ECN: 1, Episode: true})
+	require.InDelta(t, 0.85*float64(before), a.Window(), 2)
+
+	p, a = competing(t)
+	before = a.Window()
+	a.path.peak = time.Second
+	a.Lost(LossSample{Now: p.now, ECN: 1, Episode: true})
+	require.InDelta(t, 0.7*float64(before), a.Window(), 2)
+}
+
+func TestAdaptiveComesBackFromADeadPath(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	before := a.Window()
+	a.Lost(LossSample{Now: p.now, Bytes: 1200, Packets: 1, Episode: true, Persistent: true})
+	require.Equal(t, 2*testPacketSize, a.Window(), "persistent congestion: the minimum")
+	p.run(20 * time.Millisecond)
+	p.run(5 * time.Millisecond)
+	require.GreaterOrEqual(t, a.Window(), before/4, "a sign of life")
+	p.run(500 * time.Millisecond)
+	require.Greater(t, p.run(time.Second), 0.9*p.rate)
+}
+
+func TestAdaptiveTakesASpuriousCutBack(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	for a.mode != adaptiveCruise {
+		p.run(10 * time.Millisecond)
+	}
+	before := a.Window()
+	a.cut(p.now, a.window/2)
+	a.cutLoss = true
+	a.Undo(p.now)
+	require.Equal(t, before, a.Window())
+	require.Equal(t, adaptiveCruise, a.mode)
+}
+
+func TestAdaptiveNeverGoesBelowFourDatagrams(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.rate, p.buffer = 20_000, 100_000
+	p.run(30 * time.Second)
+	require.GreaterOrEqual(t, a.Window(), 4*testPacketSize)
+	require.Greater(t, p.run(10*time.Second), 0.9*p.rate)
+	a.SetMaxDatagram(9000)
+	require.GreaterOrEqual(t, a.Window(), 4*9000)
+	a.SetMaxDatagram(0)
+	require.Equal(t, 9000, a.mss)
+}
+
+func TestAdaptiveAllocatesNothing(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(time.Second)
+	s := AckSample{Now: p.now, Bytes: 4800, Packets: 4, RTT: p.base, SmoothedRTT: p.base, MinRTT: p.base}
+	require.Zero(t, testing.AllocsPerRun(1000, func() {
+		s.Now = s.Now.Add(time.Millisecond)
+		s.RoundStart = !s.RoundStart
+		a.Sent(SendSample{Now: s.Now})
+		a.Acked(s)
+		a.Lost(LossSample{Now: s.Now, Bytes: 1200, Packets: 1})
+	}))
+}
+
+func BenchmarkAdaptive(b *testing.B) {
+	benchmarkController(b, NewAdaptive(Config{}))
+}
+
+func BenchmarkBBR(b *testing.B) {
+	benchmarkController(b, NewBBR(Config{}))
+}
+
+// benchmarkController measures one packet: it is sent, and every fourth time four are acknowledged.
+func benchmarkController(b *testing.B, cc Controller) {
+	s := AckSample{Bytes: 4800, Packets: 4, RTT: 40e6, SmoothedRTT: 40e6, MinRTT: 40e6, PriorInFlight: 200_000, InFlight: 195_200}
+	s.Rate = RateSample{BytesPerSecond: 5e6, Delivered: 200_000, Interval: 40e6, TxInFlight: 200_000}
+	s.Now = 1e9
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		s.Now += 240_000
+		cc.Sent(SendSample{Now: s.Now, Bytes: 1200, InFlight: 200_000})
+		if i%4 == 0 {
+			s.RoundStart = i%160 == 0
+			cc.Acked(s)
+		}
+	}
+}
+
+func TestANewcomerToAFilledQueueGrowsUntilTheQueueIsFull(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(90 * time.Millisecond)
+	require.False(t, a.saw, "no cut has ever drained the queue")
+	a.enterCompete(p.now)
+	require.True(t, a.compete.cubic.slowStart())
+	before := a.Window()
+	p.run(80 * time.Millisecond)
+	require.Greater(t, float64(a.Window()), 1.4*float64(before), "half as fast as slow start")
+	a.path.peak, a.path.peakOld = a.path.queue(), 0
+	a.Lost(LossSample{Now: p.now, Bytes: 1200, Packets: 1})
+	require.False(t, a.compete.cubic.slowStart())
+}

@@ -1,0 +1,18 @@
+package congestion
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestControllersAreFoundByTheirNames(t *testing.T) {
+	require.Equal(t, []string{"adaptive", "bbr", "cubic"}, Names())
+	for _, name := range Names() {
+		construct, ok := Named(name)
+		require.True(t, ok)
+		require.Equal(t, name, construct(Config{}).Name())
+	}
+	_, ok := Named("reno")
+	require.False(t, ok)
+}
