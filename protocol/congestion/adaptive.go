@@ -154,7 +154,7 @@ func (a *Adaptive) fill() float64 {
 
 // carried is what was in flight of late and arrived, the queue included.
 func (a *Adaptive) carried() float64 {
-	return a.path.rate * (a.path.base() + a.path.queue()).Seconds()
+	return a.path.best() * (a.path.base() + a.path.queue()).Seconds()
 }
 
 // Acked takes what one acknowledgement frame brought.
@@ -267,10 +267,12 @@ func (a *Adaptive) excessLoss() bool {
 	a.loss.round()
 	if ratio <= a.loss.floor+a.loss.noise(n) {
 		a.loss.fall(ratio)
+		a.loss.excess = 0
 		return false
 	}
+	a.loss.excess++
 	a.loss.suspect = ratio
-	return true
+	return a.loss.excess >= lossRounds
 }
 
 // ackedSettle waits for the round trips of what was sent after a cut.
@@ -341,6 +343,7 @@ func (a *Adaptive) notDrained(now monotime.Time) {
 // with the window.
 func (a *Adaptive) judgeLoss() {
 	a.mode, a.cutLoss = adaptiveCruise, false
+	a.loss.excess = 0
 	ratio, n := a.loss.round()
 	if n < lossPackets/2 {
 		return

@@ -20,6 +20,8 @@ const (
 	queueSamples = 3
 	// peakWindow is half of how long the longest queue counts: CUBIC's sawtooth takes seconds.
 	peakWindow = 10 * time.Second
+	// rateRounds is over how many rounds the highest rate is remembered.
+	rateRounds = 8
 	// noiseWeight is the weight of one sample in the estimate of jitter.
 	noiseWeight = 32
 )
@@ -28,6 +30,8 @@ const (
 type pathModel struct {
 	smoothed time.Duration
 	rate     float64 // bytes a second that arrived in the last round
+	rates    maxFilter
+	rounds   uint64
 	noise    time.Duration
 
 	baseNow, baseOld time.Duration // smallest round trip of this half window and the one before
@@ -62,6 +66,9 @@ func (p *pathModel) queue() time.Duration {
 // longest is the longest queue of the last seconds.
 func (p *pathModel) longest() time.Duration { return max(p.peak, p.peakOld) }
 
+// best is the highest rate of the last rounds.
+func (p *pathModel) best() float64 { return max(p.rates.get(), p.rate) }
+
 func (p *pathModel) acked(s AckSample, competing bool) {
 	p.smoothed = s.SmoothedRTT
 	if s.RTT > 0 {
@@ -71,10 +78,12 @@ func (p *pathModel) acked(s AckSample, competing bool) {
 	if !s.RoundStart {
 		return
 	}
+	p.rounds++
 	if took := s.Now.Sub(p.roundAt); !p.roundAt.IsZero() && took > 0 {
 		rate := float64(p.roundBytes) / took.Seconds()
 		if !s.Rate.AppLimited || rate > p.rate {
 			p.rate = rate
+			p.rates.update(rate, p.rounds, rateRounds)
 		}
 	}
 	p.roundAt, p.roundBytes = s.Now, 0
@@ -124,6 +133,8 @@ const (
 	lossMargin = 0.02
 	// lossSigmas is how many standard deviations chance may take.
 	lossSigmas = 3
+	// lossRounds is how many looks in a row must find too much: one alone may have met a burst.
+	lossRounds = 2
 	// lossLeast is the loss that no path is trusted to stay below.
 	lossLeast = 0.005
 	// lossFall is the weight of a ratio below the floor.
@@ -134,6 +145,7 @@ const (
 type lossFloor struct {
 	floor   float64 // the estimate, 0 to 1
 	suspect float64 // the ratio that led to a cut
+	excess  int     // looks in a row that found too much
 
 	ackedPackets, lostPackets int // since the last look
 }
