@@ -356,7 +356,7 @@ func (a *Adaptive) judgeLoss() {
 
 // Lost takes losses and marks.
 func (a *Adaptive) Lost(s LossSample) {
-	a.loss.lost(s.Bytes, s.Packets)
+	a.loss.lost(s.Packets)
 	switch {
 	case s.Persistent:
 		a.suspend()

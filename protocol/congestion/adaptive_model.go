@@ -150,8 +150,8 @@ type lossFloor struct {
 	ackedPackets, lostPackets int // since the last look
 }
 
-func (l *lossFloor) acked(s AckSample)       { l.ackedPackets += s.Packets }
-func (l *lossFloor) lost(_ int, packets int) { l.lostPackets += packets }
+func (l *lossFloor) acked(s AckSample) { l.ackedPackets += s.Packets }
+func (l *lossFloor) lost(packets int)  { l.lostPackets += packets }
 func (l *lossFloor) peek() (float64, int) {
 	n := l.ackedPackets + l.lostPackets
 	if n == 0 {
