@@ -126,7 +126,10 @@ func (l *lossState) countLost(now Time, p *sentPacket, current bool) {
 	if !current || !p.inFlight {
 		return
 	}
-	l.sampler.OnLost(int(p.size))
+	lost := l.sampler.OnLostPacket(int(p.size), &p.state)
+	if observer, ok := l.cc.(congestion.LossObserver); ok {
+		observer.LostPacket(lost)
+	}
 	if p.ect {
 		l.ecn.packetLost()
 	}
