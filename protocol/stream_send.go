@@ -27,11 +27,9 @@ const (
 	minSendBuffer = 256 << 10
 	// DefaultMaxSendBuffer bounds what one stream may buffer on long and fast paths, in bytes.
 	DefaultMaxSendBuffer = 16 << 20
-	// sendBufferPaths is how many bandwidth-delay products the buffer holds: one in flight, one to go
-	// on with until the application writes again, and what has arrived behind a hole. At a loss of 10 %
-	// some packet of every window is lost three times in a row, and each time takes a round trip and
-	// an eighth.
-	sendBufferPaths = 8
+	// sendBufferPaths is how many bandwidth-delay products the buffer holds: one in flight and one
+	// to go on with until the application writes again.
+	sendBufferPaths = 2
 	// writableShare is the part of the buffer that must be free before a waiting writer is woken, so
 	// that it writes large pieces.
 	writableShare = 4
