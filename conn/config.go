@@ -103,7 +103,8 @@ type Config struct {
 	Shards int
 	// Retry says when clients must prove their address before the listener works for them. 0: when the load is high.
 	Retry RetryMode
-	// CongestionControl makes the congestion controller of a path. Nil: CUBIC.
+	// CongestionControl makes the congestion controller of a path; congestion.Named has those that come with
+	// Godwit. Nil: congestion.NewAdaptive.
 	CongestionControl func(congestion.Config) congestion.Controller
 	// Logger gets what an operator wants to know: what the socket was granted, sessions that failed. Nil: nothing is logged.
 	Logger *slog.Logger

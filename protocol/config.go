@@ -74,7 +74,7 @@ type Config struct {
 	// 0: what the peer accepts. Values below MinDatagram mean MinDatagram.
 	MaxDatagram int
 
-	// NewController makes the congestion controller of a path. Nil: congestion.NewCubic.
+	// NewController makes the congestion controller of a path. Nil: congestion.NewAdaptive.
 	NewController func(congestion.Config) congestion.Controller
 }
 
@@ -112,7 +112,7 @@ func (c *Config) withDefaults() *Config {
 	setDefault(&d.MaxDatagram, DefaultMaxDatagram)
 	d.MaxDatagram = max(d.MaxDatagram, MinDatagram)
 	if d.NewController == nil {
-		d.NewController = func(c congestion.Config) congestion.Controller { return congestion.NewCubic(c) }
+		d.NewController = func(c congestion.Config) congestion.Controller { return congestion.NewAdaptive(c) }
 	}
 	return &d
 }

@@ -5,7 +5,7 @@
 // protocol) detects losses, groups them into episodes, takes samples, and tells a [Controller] in
 // order what happened; the controller answers with a window in bytes and a rate in bytes a second.
 //
-// [NewCubic] is the default. [NewAdaptive] keeps its rate where packets are lost at random, and its
-// queue short; [NewBBR] is BBRv3. [Named] finds them by name. To bring another controller, implement
+// [NewAdaptive] is the default: it keeps its rate where packets are lost at random, and its queue
+// short. [NewCubic] is CUBIC with HyStart++, [NewBBR] is BBRv3. [Named] finds them by name. To bring another controller, implement
 // [Controller] and put its constructor in the configuration of the session.
 package congestion
