@@ -50,8 +50,8 @@ type Emulator struct {
 	server netip.AddrPort
 	front  *net.UDPConn
 	start  time.Time
-	up     *lane
-	down   *lane
+	up     *lane[*flow]
+	down   *lane[*flow]
 	closed chan struct{}
 	tasks  sync.WaitGroup
 

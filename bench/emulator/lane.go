@@ -10,17 +10,17 @@ import (
 )
 
 // lane is one direction: the model, the datagrams on their way in order of departure, and the
-// goroutine that sends each when its time comes.
-type lane struct {
+// goroutine that sends each to its destination, a D, when its time comes.
+type lane[D any] struct {
 	now     func() monotime.Time
-	out     func(f *flow, data []byte, ecn uint8) error
+	out     func(to D, data []byte, ecn uint8) error
 	limit   int
 	waiter  waiter
 	stopped chan struct{}
 
 	mu       sync.Mutex
 	link     *sim.Link
-	onTheWay departures
+	onTheWay departures[D]
 	queued   int // bytes of onTheWay
 	sequence uint64
 	closed   bool
@@ -30,16 +30,16 @@ type lane struct {
 }
 
 // parcel is one copy of a datagram with its departure.
-type parcel struct {
+type parcel[D any] struct {
 	at       monotime.Time
 	sequence uint64 // keeps the order of equal times
-	flow     *flow
+	to       D
 	data     *[]byte
 	ecn      uint8
 }
 
-func newLane(link *sim.Link, limit int, now func() monotime.Time, out func(*flow, []byte, uint8) error) (*lane, error) {
-	l := &lane{link: link, limit: limit, now: now, out: out, stopped: make(chan struct{})}
+func newLane[D any](link *sim.Link, limit int, now func() monotime.Time, out func(D, []byte, uint8) error) (*lane[D], error) {
+	l := &lane[D]{link: link, limit: limit, now: now, out: out, stopped: make(chan struct{})}
 	if err := l.waiter.open(); err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func newLane(link *sim.Link, limit int, now func() monotime.Time, out func(*flow
 }
 
 // send asks the model what becomes of a datagram and keeps a copy for each delivery.
-func (l *lane) send(f *flow, data []byte, ecn uint8) {
+func (l *lane[D]) send(to D, data []byte, ecn uint8) {
 	l.mu.Lock()
 	deliveries, _ := l.link.Send(l.now(), len(data))
 	earlier := false
@@ -57,7 +57,7 @@ func (l *lane) send(f *flow, data []byte, ecn uint8) {
 			l.overflow++
 			continue
 		}
-		p := parcel{at: d.At, sequence: l.sequence, flow: f, data: copyOf(data), ecn: marked(ecn, d.CE)}
+		p := parcel[D]{at: d.At, sequence: l.sequence, to: to, data: copyOf(data), ecn: marked(ecn, d.CE)}
 		d.Damage(*p.data)
 		l.sequence++
 		l.queued += len(data)
@@ -81,12 +81,12 @@ func marked(ecn uint8, ce bool) uint8 {
 
 // run sends what is due and sleeps until the next departure. It has a thread of its own, because the
 // runtime's timers are a millisecond coarse when the process is idle.
-func (l *lane) run() {
+func (l *lane[D]) run() {
 	runtime.LockOSThread()
 	defer close(l.stopped)
 	defer l.waiter.close()
 	l.waiter.sharpen()
-	var due []parcel
+	var due []parcel[D]
 	for {
 		var next monotime.Time
 		var open bool
@@ -96,7 +96,7 @@ func (l *lane) run() {
 		}
 		for i := range due {
 			p := &due[i]
-			l.sent(p, l.out(p.flow, *p.data, p.ecn))
+			l.sent(p, l.out(p.to, *p.data, p.ecn))
 		}
 		if len(due) == 0 {
 			l.waiter.wait(next, l.now())
@@ -105,12 +105,12 @@ func (l *lane) run() {
 }
 
 // take moves what is due to due and returns the departure after that, 0 if there is none.
-func (l *lane) take(due []parcel) (_ []parcel, next monotime.Time, open bool) {
+func (l *lane[D]) take(due []parcel[D]) (_ []parcel[D], next monotime.Time, open bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
 	for len(l.onTheWay) > 0 && !l.onTheWay[0].at.After(now) {
-		p := heap.Pop(&l.onTheWay).(parcel)
+		p := heap.Pop(&l.onTheWay).(parcel[D])
 		l.queued -= len(*p.data)
 		l.late.Add(now.Sub(p.at))
 		due = append(due, p)
@@ -121,7 +121,7 @@ func (l *lane) take(due []parcel) (_ []parcel, next monotime.Time, open bool) {
 	return due, next, !l.closed
 }
 
-func (l *lane) sent(p *parcel, err error) {
+func (l *lane[D]) sent(p *parcel[D], err error) {
 	release(p.data)
 	if err != nil {
 		l.mu.Lock()
@@ -130,7 +130,7 @@ func (l *lane) sent(p *parcel, err error) {
 	}
 }
 
-func (l *lane) close() {
+func (l *lane[D]) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
@@ -139,7 +139,7 @@ func (l *lane) close() {
 }
 
 // report adds the lane's counters to s and puts the model's into link.
-func (l *lane) report(s *Stats, link *sim.Stats) {
+func (l *lane[D]) report(s *Stats, link *sim.Stats) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	*link = l.link.Stats()
@@ -149,18 +149,18 @@ func (l *lane) report(s *Stats, link *sim.Stats) {
 }
 
 // departures is a heap by time, then by order of arrival.
-type departures []parcel
+type departures[D any] []parcel[D]
 
-func (d departures) Len() int { return len(d) }
-func (d departures) Less(i, j int) bool {
+func (d departures[D]) Len() int { return len(d) }
+func (d departures[D]) Less(i, j int) bool {
 	return d[i].at < d[j].at || d[i].at == d[j].at && d[i].sequence < d[j].sequence
 }
-func (d departures) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
-func (d *departures) Push(p any)   { *d = append(*d, p.(parcel)) }
-func (d *departures) Pop() any {
+func (d departures[D]) Swap(i, j int) { d[i], d[j] = d[j], d[i] }
+func (d *departures[D]) Push(p any)   { *d = append(*d, p.(parcel[D])) }
+func (d *departures[D]) Pop() any {
 	last := len(*d) - 1
 	p := (*d)[last]
-	(*d)[last] = parcel{}
+	(*d)[last] = parcel[D]{}
 	*d = (*d)[:last]
 	return p
 }
