@@ -85,6 +85,7 @@ type lossStats struct {
 // the next packet may leave.
 type lossState struct {
 	cc      congestion.Controller
+	marker  congestion.Marker // cc, if it is one
 	rtt     rttState
 	pace    pacer
 	mtu     mtuState
@@ -132,9 +133,10 @@ type ackPass struct {
 }
 
 func (l *lossState) init(now Time, cfg lossConfig) {
-	*l = lossState{cc: cfg.cc, largest: noPacketNumber}
+	*l = lossState{largest: noPacketNumber}
+	l.setController(cfg.cc)
 	l.rtt.reset(cfg.initialRTT)
-	l.ecn.reset(cfg.ecn)
+	l.ecn.start(cfg.ecn)
 	l.mtu.reset(cfg.maxDatagram, cfg.mtuLimit)
 	l.skip.random = cfg.random
 	l.skip.reset(0)
@@ -192,8 +194,8 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 		l.pace.sent(now, size)
 		l.cc.Sent(congestion.SendSample{Now: now, Bytes: size, InFlight: l.bytesInFlight})
 	}
-	if p.ect {
-		l.ecn.packetSent()
+	if p.ecn != wire.NotECT {
+		l.ecn.packetSent(p.ecn)
 	}
 	if !p.eliciting {
 		l.unanswered++
@@ -290,8 +292,21 @@ func (l *lossState) datagramSize() int {
 	return l.mtu.current()
 }
 
+func (l *lossState) setController(cc congestion.Controller) {
+	l.cc = cc
+	l.marker, _ = cc.(congestion.Marker)
+}
+
+// marking returns how the controller wants packets marked.
+func (l *lossState) marking() congestion.Marking {
+	if l.marker == nil {
+		return congestion.MarkClassic
+	}
+	return l.marker.Marking()
+}
+
 // sendECN returns the mark for the next packet.
-func (l *lossState) sendECN() wire.ECN { return l.ecn.mark() }
+func (l *lossState) sendECN() wire.ECN { return l.ecn.mark(l.marking()) }
 
 // updatePace takes over what the controller says about the rate.
 func (l *lossState) updatePace() {
@@ -356,10 +371,10 @@ func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) 
 	}
 	l.bytesInFlight = 0
 	if cc != nil {
-		l.cc = cc
+		l.setController(cc)
 	}
 	l.rtt.reset(0)
-	l.ecn.reset(l.ecn.phase != ecnOff)
+	l.ecn.moved()
 	l.mtu.reset(baseDatagram, l.mtu.limit)
 	l.reorder = reorderState{}
 	l.sampler = congestion.RateSampler{}

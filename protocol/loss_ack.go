@@ -15,7 +15,7 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 	}
 	l.maxAckDelay = maxAckDelay
 	l.pass = ackPass{prior: l.bytesInFlight}
-	l.ecn.acked = 0
+	l.ecn.acked = wire.ECNCounts{}
 	spurious := l.stats.spurious
 	sample := l.rttSample(now, ack)
 	ranges := ack.Ranges()
@@ -105,8 +105,8 @@ func (l *lossState) ackPacket(now Time, p *sentPacket, cb ackHandler) {
 	l.stats.packetsAcked++
 	l.stats.bytesAcked += uint64(p.size)
 	current := p.pn >= l.epoch
-	if p.ect && current {
-		l.ecn.acked++
+	if current {
+		l.ecn.packetAcked(p.ecn)
 	}
 	switch {
 	case p.lost:
@@ -192,7 +192,11 @@ func (l *lossState) ackedAfterAll(now Time, p *sentPacket, current bool) {
 
 // marks validates the ECN counts and returns how many packets the frame newly reports as marked.
 func (l *lossState) marks(now Time, ack *wire.Ack, raised bool) int {
-	if !raised || ack.Largest < l.epoch {
+	if !raised {
+		return 0
+	}
+	if ack.Largest < l.epoch {
+		l.ecn.absorb(ack)
 		return 0
 	}
 	marked := int(l.ecn.validate(ack))
@@ -200,6 +204,9 @@ func (l *lossState) marks(now Time, ack *wire.Ack, raised bool) int {
 		return 0
 	}
 	l.stats.marked += uint64(marked)
+	if l.marking() == congestion.MarkL4S { // spec: REL-42
+		return marked
+	}
 	if ack.Largest >= l.list.base && l.list.at(ack.Largest).sent.After(l.recoveryStart) {
 		l.beginEpisode(now) // spec: REL-26
 	}
@@ -215,10 +222,11 @@ func (l *lossState) reportAcked(now Time) {
 	rate, round := l.sampler.Sample(l.rtt.min())
 	if round {
 		l.reorder.round(&l.rtt)
+		l.ecn.round()
 	}
 	l.cc.Acked(congestion.AckSample{
 		Now: now, Bytes: l.pass.bytes, Packets: l.pass.packets, RecoveryBytes: l.pass.recoveryBytes,
-		RTT: l.pass.rtt, SmoothedRTT: l.rtt.smoothed, MinRTT: l.rtt.min(),
+		ECT: l.ecn.ackedMarks(), RTT: l.pass.rtt, SmoothedRTT: l.rtt.smoothed, MinRTT: l.rtt.min(),
 		PriorInFlight: l.pass.prior, InFlight: l.bytesInFlight, RoundStart: round, Rate: rate,
 	})
 }

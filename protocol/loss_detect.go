@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/godwit-net/godwit/protocol/congestion"
+	"github.com/godwit-net/godwit/protocol/wire"
 )
 
 const (
@@ -130,7 +131,7 @@ func (l *lossState) countLost(now Time, p *sentPacket, current bool) {
 	if observer, ok := l.cc.(congestion.LossObserver); ok {
 		observer.LostPacket(lost)
 	}
-	if p.ect {
+	if p.ecn != wire.NotECT {
 		l.ecn.packetLost()
 	}
 	if p.sent.After(l.recoveryStart) {

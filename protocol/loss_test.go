@@ -24,6 +24,8 @@ type fixedController struct {
 	lost  []congestion.LossSample
 	undos int
 	mtu   int
+
+	marking congestion.Marking
 }
 
 func (c *fixedController) Name() string                 { return "fixed" }
@@ -34,6 +36,7 @@ func (c *fixedController) Undo(Time)                    { c.undos++ }
 func (c *fixedController) SetMaxDatagram(n int)         { c.mtu = n }
 func (c *fixedController) Window() int                  { return c.size }
 func (c *fixedController) PacingRate() uint64           { return c.rate }
+func (c *fixedController) Marking() congestion.Marking  { return c.marking }
 func (c *fixedController) episodes() (n int) {
 	for _, s := range c.lost {
 		if s.Episode {
@@ -333,17 +336,17 @@ func TestAnEpisodeWithOneRealLossIsNotUndone(t *testing.T) {
 // spec: REL-16
 func TestAnEpisodeWithAMarkIsNotUndone(t *testing.T) {
 	s := newSender(t)
-	s.l.ecn.reset(true)
-	for range 4 {
-		s.sendPacket(testSize, func(p *sentPacket) { p.ect = true })
+	s.l.ecn.start(true)
+	for range 5 {
+		s.sendPacket(testSize, func(p *sentPacket) { p.ecn = wire.ECT0 })
 	}
 	s.advance(testRTT)
-	ce := wire.AckExtras{HasECN: true, ECN: wire.ECNCounts{CE: 1}}
-	require.NoError(t, s.tryAck(ce, 3, 4))
+	ce := wire.AckExtras{HasECN: true, ECN: wire.ECNCounts{ECT0: 1, CE: 1}}
+	require.NoError(t, s.tryAck(ce, 3, 5))
 	s.wake(lossTimerReorder)
 	s.wantLost("late", 0, 1, 2)
-	ce.ECN.ECT0 = 3
-	require.NoError(t, s.tryAck(ce, 0, 4))
+	ce.ECN.ECT0 = 4
+	require.NoError(t, s.tryAck(ce, 0, 5))
 	require.Zero(t, s.cc.undos)
 }
 
@@ -862,9 +865,9 @@ func TestAttack11OptimisticAckIsCaughtBySkippedNumbers(t *testing.T) {
 // spec: REL-26
 func TestAMarkBeginsOneEpisodeInARoundTrip(t *testing.T) {
 	s := newSender(t)
-	s.l.ecn.reset(true)
+	s.l.ecn.start(true)
 	for range 6 {
-		s.sendPacket(testSize, func(p *sentPacket) { p.ect = true })
+		s.sendPacket(testSize, func(p *sentPacket) { p.ecn = wire.ECT0 })
 	}
 	s.advance(testRTT)
 	require.NoError(t, s.tryAck(wire.AckExtras{HasECN: true, ECN: wire.ECNCounts{ECT0: 1, CE: 1}}, 0, 2))
@@ -875,10 +878,33 @@ func TestAMarkBeginsOneEpisodeInARoundTrip(t *testing.T) {
 	require.Equal(t, 1, s.cc.episodes(), "all six left before the first mark was known")
 
 	s.advance(time.Millisecond)
-	s.sendPacket(testSize, func(p *sentPacket) { p.ect = true })
+	s.sendPacket(testSize, func(p *sentPacket) { p.ecn = wire.ECT0 })
 	s.advance(testRTT)
 	require.NoError(t, s.tryAck(wire.AckExtras{HasECN: true, ECN: wire.ECNCounts{ECT0: 3, CE: 4}}, 0, 7))
 	require.Equal(t, 2, s.cc.episodes())
+}
+
+// spec: REL-42
+func TestMarksAreCountedAndBeginNoEpisodeForWhoAnswersTheirPart(t *testing.T) {
+	s := newSender(t)
+	s.l.ecn.start(true)
+	s.cc.marking = congestion.MarkL4S
+	require.Equal(t, wire.ECT1, s.l.sendECN())
+	for range 6 {
+		s.sendPacket(testSize, func(p *sentPacket) { p.ecn = s.l.sendECN() })
+	}
+	s.advance(testRTT)
+	require.NoError(t, s.tryAck(wire.AckExtras{HasECN: true, ECN: wire.ECNCounts{ECT1: 2, CE: 2}}, 0, 4))
+	require.Equal(t, 2, s.cc.lost[0].ECN)
+	require.False(t, s.cc.lost[0].Episode)
+	require.Equal(t, 4, s.cc.acked[0].ECT)
+	require.Zero(t, s.l.stats.episodes)
+	require.Equal(t, uint64(2), s.l.stats.marked)
+
+	s.cc.marking = congestion.MarkClassic
+	require.Equal(t, wire.ECT0, s.l.sendECN())
+	require.NoError(t, s.tryAck(wire.AckExtras{HasECN: true, ECN: wire.ECNCounts{ECT1: 3, CE: 3}}, 0, 6))
+	require.True(t, s.cc.lost[1].Episode, "it answers marks like loss now, those of the other kind too")
 }
 
 func TestASampleOfTheRoundTripNeedsTheLargestNumberToBeNew(t *testing.T) {

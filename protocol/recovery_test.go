@@ -289,7 +289,7 @@ func (s *sender) operate(ops []byte) []byte {
 	}
 	switch op % 8 {
 	case 0:
-		s.sendPacket(40+int(arg)*10, func(p *sentPacket) { p.ect = s.l.sendECN() == wire.ECT0 })
+		s.sendPacket(40+int(arg)*10, func(p *sentPacket) { p.ecn = s.l.sendECN() })
 	case 1:
 		s.sendAckOnly()
 	case 2:

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"github.com/godwit-net/godwit/protocol/congestion"
+	"github.com/godwit-net/godwit/protocol/wire"
 )
 
 // factKind says what a fact is about.
@@ -42,7 +43,7 @@ type fact struct {
 
 // sentPacket is what is remembered of a packet until its fate is certain.
 //
-// The owner of a packet under construction sets facts, eliciting, inFlight, probe and ect. All else
+// The owner of a packet under construction sets facts, eliciting, inFlight, probe and ecn. All else
 // belongs to lossState.
 type sentPacket struct {
 	pn    uint64
@@ -50,14 +51,14 @@ type sentPacket struct {
 	facts []fact // the backing array stays with the slot and is used again
 	state congestion.SendState
 
-	size    int32  // bytes of UDP payload
-	run     uint32 // acknowledged packets from here on that can be skipped, this one included
-	episode uint32 // the episode of loss that it belongs to, when lost
+	size    int32    // bytes of UDP payload
+	run     uint32   // acknowledged packets from here on that can be skipped, this one included
+	episode uint32   // the episode of loss that it belongs to, when lost
+	ecn     wire.ECN // the mark that it left with
 
 	eliciting bool // wants to be acknowledged
 	inFlight  bool // counts against the window until its fate is certain
 	probe     bool // tries a datagram size; its loss is no sign of congestion
-	ect       bool // left with the ECT(0) mark
 	acked     bool
 	lost      bool // was declared lost; acked as well: the loss was spurious
 	skipped   bool // the number was never sent

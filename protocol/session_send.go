@@ -149,7 +149,7 @@ func (s *Session) seal(now Time, b *packetBuilder, addr AddrPair) ([]byte, Meta,
 	ecn := wire.NotECT
 	if b.pkt.eliciting {
 		ecn = p.loss.sendECN()
-		b.pkt.ect = ecn == wire.ECT0
+		b.pkt.ecn = ecn
 		s.idle.sent(now)
 	}
 	for _, a := range b.acks[:b.nAcks] {

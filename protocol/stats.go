@@ -19,6 +19,7 @@ type Stats struct {
 	PacketsSent, PacketsReceived     uint64 // protected ones
 	PacketsLost                      uint64 // declared lost, needlessly or not
 	PacketsSpurious                  uint64 // of those, the ones that had arrived after all
+	PacketsMarked                    uint64 // reported with the mark CE: congestion on the way
 	ProbeTimeouts                    uint64 // times that the peer was silent and a probe was due
 	CongestionEvents                 uint64 // times that the rate was reduced for loss or marks
 	CongestionUndone                 uint64 // of those, the ones taken back since nothing had been lost
@@ -33,6 +34,7 @@ type Stats struct {
 	Window              int           // congestion window in bytes
 	InFlight            int           // bytes
 	MTU                 int           // largest datagram that is known to pass, in bytes of UDP payload
+	ECN                 bool          // the path is known to carry ECN marks
 }
 
 // Stats returns the counters of the session.
@@ -49,12 +51,14 @@ func (s *Session) Stats() Stats {
 		st.RTT, st.MinRTT, st.RTTVar = p.loss.rtt.smoothed, p.loss.rtt.min(), p.loss.rtt.variance
 	}
 	st.Window, st.InFlight, st.MTU = p.loss.window(), p.loss.inFlight(), p.loss.mtu.current()
+	st.ECN = p.loss.ecn.phase == ecnCapable
 	return st
 }
 
 // addPath adds the counters of a path.
 func (st *Stats) addPath(l *lossStats) {
 	st.PacketsSpurious += l.spurious
+	st.PacketsMarked += l.marked
 	st.ProbeTimeouts += l.ptos
 	st.CongestionEvents += l.episodes
 	st.CongestionUndone += l.undos

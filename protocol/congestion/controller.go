@@ -14,6 +14,8 @@ import (
 //
 // What the transport does, so that a controller need not:
 //   - it detects losses, and takes them back when a packet that was declared lost arrives after all;
+//   - it marks packets (ECN), finds out whether the path carries marks, and reports those that came
+//     back as CE. A controller that does not answer them as it answers loss is a [Marker];
 //   - it groups losses into episodes. An episode begins with the loss of a packet that was sent
 //     after the previous episode began, or with a CE mark on such a packet, so there is at most one
 //     episode a round trip. A controller that backs off once per episode reads LossSample.Episode;
@@ -102,6 +104,10 @@ type AckSample struct {
 	// about the window after it, so a window does not grow for them.
 	RecoveryBytes int
 
+	// ECT packets were acknowledged that left with an ECN mark: what the counts in LossSample.ECN are
+	// a part of. 0 where the path does not carry marks.
+	ECT int
+
 	// RTT is the sample that the frame gave, acknowledgement delay taken off; 0: it gave none.
 	RTT time.Duration
 	// SmoothedRTT and MinRTT are the path's estimates, this sample included.
@@ -128,7 +134,8 @@ type LossSample struct {
 	// Episode says that this begins a new episode: back off now. Without it, the losses belong to
 	// an episode for which the controller has backed off already.
 	Episode bool
-	// ECN is the number of packets newly reported as marked CE.
+	// ECN is the number of packets newly reported as marked CE. They begin an episode as a loss does,
+	// but not for a Marker that asks for MarkL4S.
 	ECN int
 	// Persistent says that everything sent over a long time was lost (RFC 9002, section 7.6). What
 	// was known about the path is void: start again from the minimum.
