@@ -1,6 +1,7 @@
 package congestion
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -10,12 +11,16 @@ import (
 	"github.com/godwit-net/godwit/protocol/sim"
 )
 
-// streams is how many streams a flow sends on. One would be limited, where much is lost, by its buffer,
-// which holds what is sent until all before it has arrived, and not by the controller.
-const streams = 8
+// defaultStreams is how many streams a flow sends on. One would be limited, where much is lost, by its
+// buffer, which holds what is sent until all before it has arrived, and not by the controller.
+const defaultStreams = 8
 
 // queueInterval is how often the queue is looked at.
 const queueInterval = time.Millisecond
+
+// checkEvery is how rarely runs look whether the core is sound: they have a million turns, and tests of
+// the simulator look at every one.
+const checkEvery = 64
 
 // Run plays a scenario. Equal seeds give equal results.
 func Run(s *Scenario, seed uint64) (*Result, error) {
@@ -60,13 +65,14 @@ type flow struct {
 	config         protocol.Config
 	client, server *sim.Node
 	session        *protocol.Session
-	streams        []*protocol.Stream
+	open           []*protocol.Stream
 	read           uint64 // bytes, by the application at the server
 	warm           uint64 // of them, before the end of the warm-up
 	sampled        uint64 // of them, up to the last sample
 	credit         float64
 	stopped        bool
 	err            error
+	buf            [16 << 10]byte // what the application reads goes here, and nowhere
 }
 
 func (r *run) start() protocol.Time {
@@ -111,6 +117,7 @@ func (r *run) add(i int, link sim.Config) error {
 		return err
 	}
 	f.server.Event, f.client.Event = f.serverEvent, f.clientEvent
+	f.server.CheckEvery, f.client.CheckEvery = checkEvery, checkEvery
 	r.flows = append(r.flows, f)
 	if i > 0 {
 		return r.world.Share(address(true, i), address(false, i), address(true, 0), address(false, 0))
@@ -216,7 +223,7 @@ var bulk [16 << 10]byte
 func (f *flow) clientEvent(s *protocol.Session, e protocol.Event) {
 	switch e.Kind {
 	case protocol.EventEstablished:
-		f.open(s)
+		f.start(s)
 		f.write()
 	case protocol.EventStreamWritable:
 		f.writeTo(e.Stream)
@@ -225,20 +232,20 @@ func (f *flow) clientEvent(s *protocol.Session, e protocol.Event) {
 	}
 }
 
-// open opens the streams of the flow.
-func (f *flow) open(s *protocol.Session) {
-	for range streams {
+// start opens the streams of the flow.
+func (f *flow) start(s *protocol.Session) {
+	for range cmp.Or(f.Streams, defaultStreams) {
 		st, err := s.OpenStream(true)
 		if err != nil {
 			f.err = err
 			return
 		}
-		f.streams = append(f.streams, st)
+		f.open = append(f.open, st)
 	}
 }
 
 func (f *flow) write() {
-	for _, st := range f.streams {
+	for _, st := range f.open {
 		f.writeTo(st)
 	}
 }
@@ -265,9 +272,8 @@ func (f *flow) serverEvent(_ *protocol.Session, e protocol.Event) {
 	if e.Kind != protocol.EventStreamOpened && e.Kind != protocol.EventStreamReadable {
 		return
 	}
-	var buf [16 << 10]byte
 	for {
-		n, err := e.Stream.Read(buf[:])
+		n, err := e.Stream.Read(f.buf[:])
 		f.read += uint64(n)
 		if n == 0 || err != nil {
 			return

@@ -12,9 +12,10 @@ import (
 // NewController makes a controller for one path of one session.
 type NewController = func(cc.Config) cc.Controller
 
-// Flow is a session that sends as fast as it may, on eight streams, from its start to the end of the run.
+// Flow is a session that sends as fast as it may, from its start to the end of the run.
 type Flow struct {
 	Controller string // a name that congestion.Named knows, or a key of Controllers
+	Streams    int    // that it sends on; 0: eight
 	Start      time.Duration
 	// Stop ends the flow's writing; 0: it goes on to the end.
 	Stop time.Duration

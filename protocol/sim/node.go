@@ -22,6 +22,9 @@ type Node struct {
 	Event func(s *protocol.Session, e protocol.Event)
 	// TimerLag is how late a timer fires at most; the lag is drawn for each.
 	TimerLag time.Duration
+	// CheckEvery has the invariants of the core looked at in one of so many turns of a session only, for
+	// long runs that are not about them; 0: in every turn.
+	CheckEvery uint64
 
 	world    *World
 	rng      *rand.Rand
@@ -33,6 +36,8 @@ type Node struct {
 	adopted  uint64
 	dirty    []*driven // sessions to drain, in the order in which something happened to them
 	flushing bool      // a flush is scheduled for this instant
+	flushNow func()    // flush, as one value for all events
+	turns    uint64
 	armed    monotime.Time
 	buf      []byte
 	ledgers  map[netip.AddrPort]*ledger
@@ -65,6 +70,7 @@ func (w *World) NewNode(addr netip.AddrPort, c protocol.EndpointConfig) (*Node, 
 		world: w, rng: w.Rand(), endpoint: endpoint, server: c.Listen,
 		sessions: make(map[*protocol.Session]*driven), ledgers: make(map[netip.AddrPort]*ledger),
 	}
+	n.flushNow = n.flush
 	if _, err := n.Open(addr); err != nil {
 		return nil, err
 	}
@@ -160,17 +166,25 @@ func (n *Node) receive(p Packet) {
 	n.scheduleFlush()
 }
 
-// poison overwrites a buffer that goes back to its owner: whoever kept a reference reads nonsense.
-func poison(b []byte) {
+// nonsense is what a buffer holds that was given back.
+var nonsense = func() (b [maxPayload]byte) {
 	for i := range b {
 		b[i] = 0xdb
+	}
+	return b
+}()
+
+// poison overwrites a buffer that goes back to its owner: whoever kept a reference reads nonsense.
+func poison(b []byte) {
+	for len(b) > 0 {
+		b = b[copy(b, nonsense[:]):]
 	}
 }
 
 func (n *Node) scheduleFlush() {
 	if !n.flushing {
 		n.flushing = true
-		n.world.Schedule(n.world.now, n.flush)
+		n.world.Schedule(n.world.now, n.flushNow)
 	}
 }
 
@@ -235,7 +249,9 @@ func (n *Node) drive(d *driven) {
 
 // rest ends a turn of a session: it is forgotten when dead, else its timeout is armed.
 func (n *Node) rest(d *driven) {
-	n.checkStats(d)
+	if n.turns++; n.CheckEvery <= 1 || n.turns%n.CheckEvery == 0 {
+		n.checkStats(d)
+	}
 	if d.Dead() {
 		n.checkDead(d)
 		delete(n.sessions, d.Session)

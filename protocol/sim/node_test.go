@@ -143,6 +143,22 @@ func TestTheCheckerCatchesWhatTheCoreMustNotDo(t *testing.T) {
 	})
 }
 
+func TestInvariantsMayBeCheckedInSomeTurnsOnly(t *testing.T) {
+	s := newSession(t, 1, "clean", nil)
+	x := &Transfer{Bytes: 10}
+	require.NoError(t, x.Start(s.client, s.server, &s.clientConfig))
+	require.True(t, s.RunUntil(s.now.Add(time.Minute), x.Done))
+	caught := 0
+	s.Violation = func(string) { caught++ }
+	d := s.server.sessions[x.Server.Session]
+	d.sent++
+	s.server.CheckEvery, s.server.turns = 10, 0
+	for range 20 {
+		s.server.rest(d)
+	}
+	require.Equal(t, 2, caught)
+}
+
 func TestAStoppedNodeIsSilentAndItsPeerFindsOut(t *testing.T) {
 	s := newSession(t, 1, "clean", nil)
 	x := &Transfer{Bytes: 1000}

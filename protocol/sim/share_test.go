@@ -26,3 +26,12 @@ func TestSocketsThatShareALinkWaitForEachOther(t *testing.T) {
 	require.Equal(t, worldStart.Add(3*time.Millisecond), d.times[0], "it waited for the other's datagram")
 	require.Zero(t, link.Backlog(w.Now()))
 }
+
+func TestSocketsThatShareALinkMayHaveLongerLines(t *testing.T) {
+	w, a, b := newTestWorld(t, 1, "rate=8mbit,delay=1ms")
+	a.Delay = 5 * time.Millisecond
+	a.Send(b.Addr(), 0, make([]byte, 972)) // a millisecond on the wire
+	require.Equal(t, time.Millisecond, w.Link(a.Addr(), b.Addr()).Backlog(w.Now()), "the line comes after the queue")
+	w.Run(w.Now().Add(time.Second))
+	require.Equal(t, worldStart.Add(7*time.Millisecond), b.times[0])
+}

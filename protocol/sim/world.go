@@ -237,6 +237,10 @@ func (w *World) arrive(f *flight) {
 
 // Socket is an address in the world. A NAT may show others a different one.
 type Socket struct {
+	// Delay is added to the way of all that the socket sends, after the link: the length of its own line,
+	// where several share a bottleneck.
+	Delay time.Duration
+
 	world   *World
 	addr    netip.AddrPort
 	public  netip.AddrPort
@@ -306,7 +310,7 @@ func (s *Socket) Send(to netip.AddrPort, ecn uint8, data []byte) Cause {
 		w.Capture(Sighting{At: w.now, Packet: p, Cause: cause})
 	}
 	for _, d := range out {
-		f := w.fly(d.At, p)
+		f := w.fly(d.At.Add(s.Delay), p)
 		d.Damage(f.packet.Data)
 		if d.CE && ecn != 0 {
 			f.packet.ECN = ecnCE
