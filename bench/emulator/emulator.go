@@ -1,8 +1,9 @@
-// Package emulator puts the link model of package sim between real UDP sockets: a proxy that delays,
-// drops, reorders and limits datagrams on their way to one server and back.
+// Package emulator puts the link model of package sim in the way of real packets. An Emulator is a
+// proxy that delays, drops, reorders and limits UDP datagrams on their way to one server and back; a
+// Bridge does the same with IP packets between two network devices.
 //
 // It knows nothing of what the datagrams mean. `godwit link` runs it as a command, `godwit bench` and
-// tests run it inside their own process.
+// tests run it inside their own process; bench/kernel puts a Bridge between two network namespaces.
 package emulator
 
 import (

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/godwit-net/godwit/protocol/monotime"
 	"github.com/godwit-net/godwit/protocol/sim"
@@ -48,9 +49,12 @@ func newLane[D any](link *sim.Link, limit int, now func() monotime.Time, out fun
 }
 
 // send asks the model what becomes of a datagram and keeps a copy for each delivery.
-func (l *lane[D]) send(to D, data []byte, ecn uint8) {
+func (l *lane[D]) send(to D, data []byte, ecn uint8) { l.sendSized(to, data, len(data), ecn) }
+
+// sendSized is send for data that counts as size bytes of UDP payload, which may be 0 or less.
+func (l *lane[D]) sendSized(to D, data []byte, size int, ecn uint8) {
 	l.mu.Lock()
-	deliveries, _ := l.link.Send(l.now(), len(data))
+	deliveries, _ := l.link.Send(l.now(), size)
 	earlier := false
 	for _, d := range deliveries {
 		if l.queued+len(data) > l.limit {
@@ -128,6 +132,13 @@ func (l *lane[D]) sent(p *parcel[D], err error) {
 		l.fails++
 		l.mu.Unlock()
 	}
+}
+
+// backlog is how long a datagram that came now would wait for its turn.
+func (l *lane[D]) backlog() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.link.Backlog(l.now())
 }
 
 func (l *lane[D]) close() {

@@ -12,8 +12,6 @@ import (
 // oobSize holds the control messages of one datagram: the traffic class, and more than we ask for.
 const oobSize = 128
 
-const ecnMask = 0x03 // RFC 3168, section 5: the last two bits of the traffic class
-
 // prepare asks for large buffers and for the ECN bits of what arrives. A system that refuses has more
 // loss, or none of the marks: neither stops the proxy.
 func prepare(conn *net.UDPConn) {
