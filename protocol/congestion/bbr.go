@@ -330,3 +330,6 @@ func (b *BBR) boundCwnd() {
 	limit = max(min(limit, b.inflightShortterm), b.minPipe())
 	b.cwnd = min(b.cwnd, limit)
 }
+
+// Marking returns MarkNone: the draft leaves the answer to CE open, so packets do not ask for it.
+func (b *BBR) Marking() Marking { return MarkNone }

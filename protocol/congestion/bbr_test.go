@@ -278,3 +278,7 @@ func TestLostPacketsTellTheStateOfThePathWhenTheyLeft(t *testing.T) {
 	require.Equal(t, PacketLoss{Bytes: 1000, TxInFlight: 2000, Lost: 2000}, s.OnLostPacket(1000, &b))
 	require.Equal(t, PacketLoss{Bytes: 1000, TxInFlight: 3000, Lost: 3000, AppLimited: true}, s.OnLostPacket(1000, &c))
 }
+
+func TestBBRDoesNotAskForMarksThatItWouldNotAnswer(t *testing.T) {
+	require.Equal(t, MarkNone, NewBBR(Config{}).Marking())
+}
