@@ -30,7 +30,7 @@ type sendClass uint8
 
 const (
 	sendBulk      sendClass = iota
-	sendLatency             // may exceed the window a little
+	sendLatency             // may exceed the window a little, passes the pacer
 	sendProbe               // of loss detection: passes window and pacer, as many as are wanted
 	sendAck                 // asks for no acknowledgement: always passes
 	sendSizeProbe           // of path size discovery: passes the window, not the pacer
@@ -97,6 +97,7 @@ type lossState struct {
 	stats   lossStats
 
 	bytesInFlight   int
+	latencyInFlight int    // of them, those that left on the allowance of the latency class
 	outstanding     int    // packets in flight that want to be acknowledged
 	unanswered      int    // other packets sent since one of those was last acknowledged
 	lastEliciting   Time   // when the last of them left
@@ -190,9 +191,14 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 		l.pace.sent(now, min(size, l.mtu.current()))
 	case p.inFlight:
 		l.bytesInFlight += size
+		if p.latency {
+			l.latencyInFlight += size
+		}
 		p.state = l.sampler.OnSent(now, size, l.bytesInFlight)
 		l.pace.sent(now, size)
 		l.cc.Sent(congestion.SendSample{Now: now, Bytes: size, InFlight: l.bytesInFlight})
+	case len(p.facts) > 0: // acknowledgements; not a challenge, which is about another address perhaps
+		l.pace.ackSent(now, size)
 	}
 	if p.ecn != wire.NotECT {
 		l.ecn.packetSent(p.ecn)
@@ -246,20 +252,33 @@ func (l *lossState) canSend(now Time, size int, class sendClass) (ok bool, wait 
 	case sendSizeProbe:
 		return l.pace.canSend(now, min(size, l.mtu.current()))
 	}
-	if l.bytesInFlight > 0 && l.bytesInFlight+size > l.allowed(class) { // spec: REL-21
+	if class == sendLatency {
+		if size > l.latencyRoom() {
+			return false, 0
+		}
+		return l.pace.canPass(now)
+	}
+	if l.bytesInFlight > 0 && l.bytesInFlight+size > l.cc.Window() { // spec: REL-21
 		return false, 0
 	}
 	return l.pace.canSend(now, size)
 }
 
-// allowed returns how many bytes may be in flight.
+// latencyRoom returns how many bytes the next packet of the latency class may have: what the window has
+// room for or, beyond it, what is left of the allowance. The allowance is this class's own. Were it counted
+// from the window, a window that has just been cut below what is in flight would close it for half a round
+// trip, at the very time at which the class exists to be quick.
 // spec: REL-22
-func (l *lossState) allowed(class sendClass) int {
+func (l *lossState) latencyRoom() int {
 	window := l.cc.Window()
-	if class == sendLatency && l.persistentSince.IsZero() {
-		return window + max(latencyPackets*l.mtu.current(), window/latencyFraction)
+	room := window - l.bytesInFlight
+	if l.persistentSince.IsZero() {
+		room = max(room, max(latencyPackets*l.mtu.current(), window/latencyFraction)-l.latencyInFlight)
 	}
-	return window
+	if l.bytesInFlight == 0 {
+		room = max(room, l.mtu.current())
+	}
+	return room
 }
 
 // appLimited tells that everything was sent although more could have been.
@@ -344,7 +363,7 @@ func (l *lossState) abandon(cb ackHandler) {
 			l.mtu.settle(int(p.size))
 		}
 	}
-	l.bytesInFlight, l.outstanding, l.unanswered, l.probesWanted, l.ptoCount = 0, 0, 0, 0, 0
+	l.bytesInFlight, l.latencyInFlight, l.outstanding, l.unanswered, l.probesWanted, l.ptoCount = 0, 0, 0, 0, 0, 0
 	l.release()
 }
 
@@ -369,7 +388,7 @@ func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) 
 	for pn := l.cursor; pn < l.list.next; pn++ {
 		l.list.at(pn).inFlight = false
 	}
-	l.bytesInFlight = 0
+	l.bytesInFlight, l.latencyInFlight = 0, 0
 	if cc != nil {
 		l.setController(cc)
 	}
@@ -385,7 +404,7 @@ func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) 
 
 // checkInvariants compares the sums with their parts. It looks at every packet that is remembered.
 func (l *lossState) checkInvariants() error {
-	bytes, outstanding := 0, 0
+	bytes, latency, outstanding := 0, 0, 0
 	for pn := l.list.base; pn < l.list.next; pn++ {
 		p := l.list.at(pn)
 		if p.pn != pn {
@@ -399,14 +418,17 @@ func (l *lossState) checkInvariants() error {
 		}
 		if p.inFlight {
 			bytes += int(p.size)
+			if p.latency {
+				latency += int(p.size)
+			}
 		}
 		if p.eliciting {
 			outstanding++
 		}
 	}
-	if bytes != l.bytesInFlight || outstanding != l.outstanding {
-		return fmt.Errorf("%d bytes and %d packets in flight, but the parts make %d and %d",
-			l.bytesInFlight, l.outstanding, bytes, outstanding)
+	if bytes != l.bytesInFlight || latency != l.latencyInFlight || outstanding != l.outstanding {
+		return fmt.Errorf("%d bytes (%d urgent) and %d packets in flight, but the parts make %d (%d) and %d",
+			l.bytesInFlight, l.latencyInFlight, l.outstanding, bytes, latency, outstanding)
 	}
 	return nil
 }

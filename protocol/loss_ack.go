@@ -134,6 +134,9 @@ func (l *lossState) ackPacket(now Time, p *sentPacket, cb ackHandler) {
 func (l *lossState) leaveFlight(p *sentPacket) {
 	if p.inFlight {
 		l.bytesInFlight -= int(p.size)
+		if p.latency {
+			l.latencyInFlight -= int(p.size)
+		}
 	}
 	if p.eliciting {
 		l.outstanding--

@@ -84,6 +84,9 @@ func (s *sender) check() {
 // sendOne sends a packet of data and returns its number.
 func (s *sender) sendOne() uint64 { return s.sendPacket(testSize, nil) }
 
+// sendUrgent sends a packet on the allowance of the latency class.
+func (s *sender) sendUrgent() { s.sendPacket(testSize, func(p *sentPacket) { p.latency = true }) }
+
 func (s *sender) sendPacket(size int, mark func(*sentPacket)) uint64 {
 	s.t.Helper()
 	p := s.l.begin()
@@ -529,23 +532,64 @@ func TestUrgentDataMayExceedTheWindowALittle(t *testing.T) {
 	s := newSender(t)
 	s.cc.size = 10 * testSize
 	s.send(10, 0)
-	for range latencyPackets {
-		ok, _ := s.l.canSend(s.now, testSize, sendLatency)
-		require.True(t, ok, "four packets")
-		s.sendOne()
+	urgent := func() bool {
+		ok, wait := s.l.canSend(s.now, testSize, sendLatency)
+		require.Zero(t, wait, "only an acknowledgement can help")
+		return ok
 	}
-	ok, _ := s.l.canSend(s.now, testSize, sendLatency)
-	require.False(t, ok, "not five")
+	for range latencyPackets {
+		require.True(t, urgent(), "four packets")
+		s.sendUrgent()
+	}
+	require.False(t, urgent(), "not five")
 
 	s.ack(0, 4)
-	ok, _ = s.l.canSend(s.now, testSize, sendBulk)
+	ok, _ := s.l.canSend(s.now, testSize, sendBulk)
 	require.False(t, ok, "bulk data pays back what was taken")
 	s.ack(0, 5)
 	ok, _ = s.l.canSend(s.now, testSize, sendBulk)
 	require.True(t, ok)
 
+	s.ack(10, 14)
 	s.cc.size = 1000 * testSize
-	require.Equal(t, 1050*testSize, s.l.allowed(sendLatency), "five per cent of a large window")
+	s.send(995, 0)
+	for range 50 {
+		require.True(t, urgent(), "five per cent of a large window")
+		s.sendUrgent()
+	}
+	require.False(t, urgent(), "not more")
+}
+
+// spec: REL-22
+func TestUrgentDataDoesNotWaitForAWindowThatWasCut(t *testing.T) {
+	s := newSender(t)
+	s.cc.size = 100 * testSize
+	s.send(100, 0)
+	s.cc.size = 50 * testSize
+	for range latencyPackets {
+		ok, _ := s.l.canSend(s.now, testSize, sendLatency)
+		require.True(t, ok, "bulk data has fifty packets too many in flight")
+		s.sendUrgent()
+	}
+	ok, _ := s.l.canSend(s.now, testSize, sendLatency)
+	require.False(t, ok)
+	require.Zero(t, s.l.latencyRoom(), "the allowance is used up")
+}
+
+// spec: REL-22
+func TestASmallUrgentPacketNeedsRoomForItselfOnly(t *testing.T) {
+	s := newSender(t)
+	s.cc.size = 10 * testSize
+	s.send(10, 0)
+	for range latencyPackets - 1 {
+		s.sendUrgent()
+	}
+	s.sendPacket(testSize-minReply, func(p *sentPacket) { p.latency = true })
+	require.Equal(t, minReply, s.l.latencyRoom())
+	ok, _ := s.l.canSend(s.now, testSize, sendLatency)
+	require.False(t, ok, "no room for a full one")
+	ok, _ = s.l.canSend(s.now, minReply, sendLatency)
+	require.True(t, ok)
 }
 
 // spec: REL-22
@@ -559,7 +603,8 @@ func TestUrgentDataKeepsToTheWindowInPersistentCongestion(t *testing.T) {
 	require.False(t, ok)
 	s.advance(testRTT)
 	s.ack(1, 2)
-	require.Equal(t, s.cc.size+latencyPackets*testSize, s.l.allowed(sendLatency), "something sent after it arrived: it is over")
+	s.sendOne()
+	require.Equal(t, latencyPackets*testSize, s.l.latencyRoom(), "something sent after it arrived: it is over")
 }
 
 func TestOnlySomethingNewCountsAsProgress(t *testing.T) {

@@ -58,6 +58,7 @@ type sentPacket struct {
 
 	eliciting bool // wants to be acknowledged
 	inFlight  bool // counts against the window until its fate is certain
+	latency   bool // left on the allowance of the latency class, beyond what bulk data may
 	probe     bool // tries a datagram size; its loss is no sign of congestion
 	acked     bool
 	lost      bool // was declared lost; acked as well: the loss was spurious

@@ -15,7 +15,8 @@ func TestInvariantsFindBooksThatDoNotAddUp(t *testing.T) {
 	require.NoError(t, s.CheckInvariants())
 	l, streams := &s.paths.active.loss, &s.streams
 	for what, spoil := range map[string]func(by int){
-		"bytes and":         func(by int) { l.bytesInFlight += by },
+		"bytes (":           func(by int) { l.bytesInFlight += by },
+		"urgent) and":       func(by int) { l.latencyInFlight += by },
 		"packets in flight": func(by int) { l.outstanding += by },
 		"below the cursor":  func(by int) { l.cursor += uint64(by) * 1000 },
 		"bytes sent":        func(by int) { streams.sent -= uint64(by) },

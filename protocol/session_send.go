@@ -169,6 +169,7 @@ var zeroTag [crypto.TagSize]byte
 
 // appendPacket writes the ordinary packet: everything that waits, in a fixed order.
 func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
+	s.paceUntil = 0
 	size := min(p.loss.datagramSize(), p.allowance())
 	if size < minReply {
 		return buf, Meta{}, false
@@ -178,6 +179,10 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	bulk, latency, probe := s.permission(now, p, size)
 	ackDue := s.ackDue(now)
 	urgent := bulk || probe
+	if latency && !urgent {
+		b.limit = min(b.limit, b.start+p.loss.latencyRoom()-crypto.TagSize)
+		b.pkt.latency = true
+	}
 	if !urgent && !latency && !ackDue {
 		return buf, Meta{}, false
 	}
@@ -213,13 +218,16 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 // detection passes both.
 func (s *Session) permission(now Time, p *path, size int) (bulk, latency, probe bool) {
 	probe = p.loss.probesWanted > 0
-	s.paceUntil = 0
 	bulk, wait := p.loss.canSend(now, size, sendBulk)
 	if bulk {
 		return true, true, probe
 	}
 	if s.streams.hasLatencyData() {
-		latency, _ = p.loss.canSend(now, size, sendLatency)
+		var pass Time
+		latency, pass = p.loss.canSend(now, minReply, sendLatency) // a small packet needs no more
+		if pass != 0 && (wait == 0 || pass < wait) {
+			wait = pass
+		}
 	}
 	if wait != 0 && (s.wantsToSend() || s.idle.pingDue) {
 		s.paceUntil = wait
@@ -433,7 +441,10 @@ func (s *Session) appendSizeProbe(now Time, buf []byte, p *path) ([]byte, Meta, 
 	if !ok || !p.validated || p.moving != nil {
 		return buf, Meta{}, false
 	}
-	if ok, _ := p.loss.canSend(now, size, sendSizeProbe); !ok {
+	if ok, wait := p.loss.canSend(now, size, sendSizeProbe); !ok {
+		if s.paceUntil == 0 || wait < s.paceUntil {
+			s.paceUntil = wait
+		}
 		return buf, Meta{}, false
 	}
 	b := s.begin(buf, p, size)

@@ -174,6 +174,7 @@ func TestAClockThatJumpsFiresWhatIsDue(t *testing.T) {
 	x := &Transfer{Bytes: 1000}
 	require.NoError(t, x.Start(s.client, s.server, &s.clientConfig))
 	require.True(t, s.RunUntil(s.now.Add(time.Minute), x.Done))
+	s.Run(s.now.Add(2 * time.Second)) // nothing waits for the pacer any more
 	before := s.now
 	s.client.JumpClock(time.Minute)
 	require.True(t, s.RunUntil(s.now.Add(time.Second), func() bool { return x.Client.Dead }), "idle by its own clock")

@@ -312,10 +312,15 @@ func (s *Socket) Send(to netip.AddrPort, ecn uint8, data []byte) Cause {
 	for _, d := range out {
 		f := w.fly(d.At.Add(s.Delay), p)
 		d.Damage(f.packet.Data)
-		f.packet.ECN = d.ECN
+		if d.CE && ecn != 0 {
+			f.packet.ECN = ecnCE
+		}
 	}
 	return cause
 }
+
+// ecnCE says that the queue was long (RFC 3168, section 5).
+const ecnCE = 3
 
 func (w *World) transmit(s *Socket, p *Packet) ([]Delivery, Cause) {
 	receiver := w.public[p.Dst]
@@ -326,5 +331,5 @@ func (w *World) transmit(s *Socket, p *Packet) ([]Delivery, Cause) {
 	if link == nil {
 		return nil, Down
 	}
-	return link.Send(w.now, len(p.Data), p.ECN)
+	return link.Send(w.now, len(p.Data))
 }
