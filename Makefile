@@ -12,7 +12,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals fuzz sim mutate vectors e2e bench rivals timing flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench rivals timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ test: ## all tests, as the README says
 
 race: ## the race detector on the packages that have goroutines
 	$(GO) test -race ./conn/...
+
+plain: ## the tests of package conn with one system call for each datagram
+	$(GO) test ./conn -args -plain
 
 audit: ## every nonce is written down; one that comes back fails
 	$(GO) test -tags godwit_audit -run 'Attack20|Seeds' ./crypto ./protocol ./protocol/sim

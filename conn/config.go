@@ -101,6 +101,9 @@ type Config struct {
 	// Shards is how many sockets share the port of a Listen, each with a reader of its own. 0: one for each
 	// processor, at most four. Systems other than Linux have one.
 	Shards int
+	// DisableFeatures names what the sockets must not use of segmentation, coalescing and calls for several
+	// datagrams, to compare or to work around a driver. 0: all is used that the system has.
+	DisableFeatures udp.Features
 	// Retry says when clients must prove their address before the listener works for them. 0: when the load is high.
 	Retry RetryMode
 	// CongestionControl makes the congestion controller of a path; congestion.Named has those that come with
@@ -109,6 +112,14 @@ type Config struct {
 	// Logger gets what an operator wants to know: what the socket was granted, sessions that failed. Nil: nothing is logged.
 	Logger *slog.Logger
 }
+
+// features returns what sockets may use.
+func (c *Config) features() udp.Features {
+	return udp.AllFeatures &^ (c.DisableFeatures | disabledFeatures)
+}
+
+// disabledFeatures holds for all endpoints of the process: tests run with and without.
+var disabledFeatures udp.Features
 
 // check names the first field that makes no sense.
 func (c *Config) check() error {

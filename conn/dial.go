@@ -27,7 +27,7 @@ func Dial(ctx context.Context, address string, config *Config) (*Session, error)
 	if err := c.checkDial(); err != nil {
 		return nil, err
 	}
-	sock, err := udp.Listen(ctx, ":0")
+	sock, err := udp.Listen(ctx, ":0", c.features())
 	if err != nil {
 		return nil, fmt.Errorf("conn: %w", err)
 	}

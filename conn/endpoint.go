@@ -38,20 +38,27 @@ type Endpoint struct {
 	err      error // why nothing new begins here: net.ErrClosed, or a socket failed
 }
 
-// NewEndpoint makes an endpoint on pc, which it takes over: Close closes pc. A *net.UDPConn, or a wrapper
-// that has its methods, works best; with any other net.PacketConn sessions run without ECN and without
-// large datagrams. config (nil: the zero value) is used by Listen and is the default of Dial.
+// NewEndpoint makes an endpoint on pc, which it takes over: Close closes pc. A *net.UDPConn works best. A wrapper
+// that has its methods is called for each datagram, without the system's batches; with any other net.PacketConn
+// sessions run without ECN and without large datagrams. config (nil: the zero value) is used by Listen and is the default of Dial.
 func NewEndpoint(pc net.PacketConn, config *Config) (*Endpoint, error) {
 	c := config.orZero()
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	sock, err := udp.New(pc)
+	sock, err := udp.New(pc, c.features())
 	if err != nil {
 		return nil, fmt.Errorf("conn: %w", err)
 	}
 	return newEndpoint([]*udp.Socket{sock}, c, true)
 }
+
+// Buffers of 64 KiB that a reader fills with one system call. A server hears many peers, whose datagrams the
+// system cannot put together; one peer's fill one buffer. Memory that is never written to is only reserved.
+const (
+	listenBuffers = 16
+	dialBuffers   = 1
+)
 
 // newEndpoint makes an endpoint on sockets that share a port, and starts to read. The caller is its first
 // user. It closes the sockets if it fails.
@@ -85,7 +92,11 @@ func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, err
 	e.logSockets()
 	e.retain()
 	for _, sh := range e.shards {
-		e.readers.Go(sh.read)
+		buffers := dialBuffers
+		if canListen {
+			buffers = listenBuffers
+		}
+		e.readers.Go(func() { sh.read(buffers) })
 	}
 	return e, nil
 }
@@ -116,7 +127,7 @@ func (e *Endpoint) logSockets() {
 	info := e.shards[0].sock.Info()
 	e.log.Debug("socket open", "address", e.Addr(), "shards", len(e.shards),
 		"receive_buffer", info.ReceiveBuffer, "send_buffer", info.SendBuffer,
-		"ecn", info.ECN, "dont_fragment", info.DontFragment)
+		"ecn", info.ECN, "dont_fragment", info.DontFragment, "features", info.Features)
 	if info.ReceiveBuffer > 0 && info.ReceiveBuffer < lowReceiveBuffer {
 		e.log.Warn("small receive buffer: bursts will be lost in this machine; raise net.core.rmem_max or the system's equivalent",
 			"granted", info.ReceiveBuffer)

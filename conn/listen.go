@@ -52,7 +52,7 @@ func Listen(address string, config *Config) (*Listener, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	socks, err := openPort(address, c.shards())
+	socks, err := openPort(address, c.shards(), c.features())
 	if err != nil {
 		return nil, fmt.Errorf("conn: %w", err)
 	}
@@ -69,10 +69,10 @@ var leaving atomic.Int64
 
 // openPort opens the sockets of a listener. While a listener of this process is leaving, a refusal may be
 // its work: a program that restarts its server in place need not know that.
-func openPort(address string, shards int) ([]*udp.Socket, error) {
+func openPort(address string, shards int, features udp.Features) ([]*udp.Socket, error) {
 	start := time.Now()
 	for {
-		socks, err := udp.ListenShared(context.Background(), address, shards)
+		socks, err := udp.ListenShared(context.Background(), address, shards, features)
 		if err == nil || leaving.Load() == 0 || time.Since(start) > leavePatience {
 			return socks, err
 		}

@@ -63,9 +63,9 @@ type reader struct {
 	touched []bool
 }
 
-// read is the shard's reading goroutine.
-func (sh *shard) read() {
-	r := reader{in: udp.NewReadBatch(), touched: make([]bool, len(sh.endpoint.shards))}
+// read is the shard's reading goroutine. It fills up to so many buffers at once.
+func (sh *shard) read(buffers int) {
+	r := reader{in: sh.sock.NewReadBatch(buffers), touched: make([]bool, len(sh.endpoint.shards))}
 	failures := 0
 	for {
 		msgs, err := sh.sock.ReadBatch(r.in)

@@ -5,6 +5,10 @@
 // net.PacketConn: one that also has the methods of *net.UDPConn keeps ECN and local addresses, any other
 // one works without them, and Info says so.
 //
+// On Linux whole runs of datagrams pass in one system call: cut by the system on their way out (UDP_SEGMENT),
+// put together on their way in (UDP_GRO), and several buffers at once (sendmmsg, recvmmsg). Each of these
+// Features is probed, and segmentation, which depends on the way out, is switched off at its first error.
+//
 // It does not know what is in a datagram: sessions, packets and retries belong to its callers, package
 // conn and the tools.
 package udp

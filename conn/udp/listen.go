@@ -8,8 +8,8 @@ import (
 )
 
 // Listen opens a socket at a local "host:port". An empty host means all addresses, IPv4 and IPv6.
-func Listen(ctx context.Context, address string) (*Socket, error) {
-	socks, err := ListenShared(ctx, address, 1)
+func Listen(ctx context.Context, address string, features Features) (*Socket, error) {
+	socks, err := ListenShared(ctx, address, 1, features)
 	if err != nil {
 		return nil, err
 	}
@@ -18,14 +18,14 @@ func Listen(ctx context.Context, address string) (*Socket, error) {
 
 // ListenShared opens n sockets at the same address and port, among which the system spreads the peers.
 // Systems that cannot share a port give one socket, whatever n is; so callers count what they got.
-func ListenShared(ctx context.Context, address string, n int) ([]*Socket, error) {
+func ListenShared(ctx context.Context, address string, n int, features Features) ([]*Socket, error) {
 	if n < 1 || !canShare {
 		n = 1
 	}
 	// The first socket asks for the port alone, and shares it only when it has it: else a second server
 	// that is started by mistake would silently take a part of the first one's datagrams.
 	var lc net.ListenConfig
-	first, err := open(ctx, &lc, address)
+	first, err := open(ctx, &lc, address, features)
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func ListenShared(ctx context.Context, address string, n int) ([]*Socket, error)
 	lc.Control = controlShare
 	address = samePort(address, first.AddrPort()) // a port of 0 is chosen once
 	for len(socks) < n {
-		s, err := open(ctx, &lc, address)
+		s, err := open(ctx, &lc, address, features)
 		if err != nil {
 			closeAll(socks)
 			return nil, err
@@ -52,12 +52,12 @@ func share(s *Socket) bool {
 	return err == nil && raw != nil && controlShare("", "", raw) == nil
 }
 
-func open(ctx context.Context, lc *net.ListenConfig, address string) (*Socket, error) {
+func open(ctx context.Context, lc *net.ListenConfig, address string, features Features) (*Socket, error) {
 	pc, err := lc.ListenPacket(ctx, "udp", address)
 	if err != nil {
 		return nil, err
 	}
-	s, err := New(pc)
+	s, err := New(pc, features)
 	if err != nil {
 		_ = pc.Close() // the error that counts is err
 		return nil, fmt.Errorf("udp: preparing socket %v: %w", pc.LocalAddr(), err)

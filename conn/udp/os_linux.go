@@ -63,26 +63,28 @@ func setReceiveLocal(raw syscall.RawConn) bool {
 		option{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1})
 }
 
-// parseControl reads the local address and the ECN bits out of control data.
-func parseControl(oob []byte) (local netip.Addr, ecn uint8) {
+// parseControl reads control data.
+func parseControl(oob []byte) (c control) {
 	for len(oob) > 0 {
 		hdr, data, rest, err := unix.ParseOneSocketControlMessage(oob)
 		if err != nil {
-			return local, ecn
+			return c
 		}
 		oob = rest
 		switch {
 		case hdr.Level == unix.IPPROTO_IP && hdr.Type == unix.IP_TOS && len(data) >= 1:
-			ecn = data[0] & 3
+			c.ecn = data[0] & 3
 		case hdr.Level == unix.IPPROTO_IPV6 && hdr.Type == unix.IPV6_TCLASS && len(data) >= 4:
-			ecn = uint8(binary.NativeEndian.Uint32(data)) & 3
+			c.ecn = uint8(binary.NativeEndian.Uint32(data)) & 3
 		case hdr.Level == unix.IPPROTO_IP && hdr.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-			local = netip.AddrFrom4([4]byte(data[8:12])) // ipi_addr: the header's destination
+			c.local = netip.AddrFrom4([4]byte(data[8:12])) // ipi_addr: the header's destination
 		case hdr.Level == unix.IPPROTO_IPV6 && hdr.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-			local = netip.AddrFrom16([16]byte(data[:16]))
+			c.local = netip.AddrFrom16([16]byte(data[:16]))
+		case hdr.Level == unix.IPPROTO_UDP && hdr.Type == unix.UDP_GRO && len(data) >= 4:
+			c.segment = int(binary.NativeEndian.Uint32(data))
 		}
 	}
-	return local, ecn
+	return c
 }
 
 // appendLocal adds the control message that makes a datagram leave from a.

@@ -17,7 +17,7 @@ func setDontFragment(syscall.RawConn) bool                  { return false }
 func setReceiveECN(syscall.RawConn) bool                    { return false }
 func setReceiveLocal(syscall.RawConn) bool                  { return false }
 
-func parseControl([]byte) (netip.Addr, uint8)      { return netip.Addr{}, NotECT }
+func parseControl([]byte) control                  { return control{} }
 func appendLocal(oob []byte, _ netip.Addr) []byte  { return oob }
 func appendECN(oob []byte, _ bool, _ uint8) []byte { return oob }
 func refusesOption(error) bool                     { return false }

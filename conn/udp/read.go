@@ -10,31 +10,49 @@ const oobSize = 128
 type ReadBatch struct {
 	buf  []byte
 	oob  []byte
-	msgs [1]Message
+	fast *fastRead
+	msgs []Message
 }
 
-// NewReadBatch returns the memory for one reading goroutine. It is meant to be kept and reused.
-func NewReadBatch() *ReadBatch {
-	return &ReadBatch{buf: make([]byte, MaxDatagram+1), oob: make([]byte, oobSize)}
+// NewReadBatch returns the memory for one goroutine that reads s, for up to buffers of 64 KiB at once where
+// the system can give several. It is meant to be kept and reused.
+func (s *Socket) NewReadBatch(buffers int) *ReadBatch {
+	if s.fast == nil {
+		return &ReadBatch{buf: make([]byte, MaxDatagram+1), oob: make([]byte, oobSize), msgs: make([]Message, 0, 1)}
+	}
+	if !s.fast.many {
+		buffers = 1
+	}
+	return &ReadBatch{fast: newFastRead(max(buffers, 1))}
 }
 
 // ReadBatch waits for at least one datagram and returns those that came. They are valid until the next
 // call with the same b. What ICMP says about earlier datagrams of ours is passed over, since anyone on the
 // path can say it. Errors other than net.ErrClosed concern one datagram or one moment: the caller
 // counts them and reads on.
-func (s *Socket) ReadBatch(b *ReadBatch) ([]Message, error) {
-	m := &b.msgs[0]
-	*m = Message{}
-	n, err := s.readOne(b, m)
-	for err != nil && isHint(err) {
-		n, err = s.readOne(b, m)
+func (s *Socket) ReadBatch(b *ReadBatch) (msgs []Message, err error) {
+	for {
+		if msgs, err = s.read(b); err == nil || !isHint(err) {
+			return msgs, err
+		}
 	}
+}
+
+func (s *Socket) read(b *ReadBatch) (_ []Message, err error) {
+	b.msgs = b.msgs[:0]
+	if b.fast != nil {
+		b.msgs, err = s.fast.read(s, b.fast, b.msgs)
+		return b.msgs, err
+	}
+	var m Message
+	n, err := s.readOne(b, &m)
 	if err != nil {
 		return nil, err
 	}
 	m.Data = b.buf[:n:n]
 	m.Remote = unmap(m.Remote)
-	return b.msgs[:1], nil
+	b.msgs = append(b.msgs, m)
+	return b.msgs, nil
 }
 
 func (s *Socket) readOne(b *ReadBatch, m *Message) (n int, err error) {
@@ -58,11 +76,20 @@ func (s *Socket) readPlain(buf []byte) (int, netip.AddrPort, error) {
 	return n, addrPortOf(addr), err
 }
 
-// readControl fills the local address and the ECN bits of m.
-func (s *Socket) readControl(oob []byte, m *Message) {
-	local, ecn := parseControl(oob)
-	m.ECN = ecn
-	if local.IsValid() {
-		m.Local = netip.AddrPortFrom(local.Unmap(), s.addr.Port())
+// readControl fills the local address and the ECN bits of m, and returns the size of the datagrams that the
+// system put together; 0: it did not.
+func (s *Socket) readControl(oob []byte, m *Message) (segment int) {
+	c := parseControl(oob)
+	m.ECN = c.ecn
+	if c.local.IsValid() {
+		m.Local = netip.AddrPortFrom(c.local.Unmap(), s.addr.Port())
 	}
+	return c.segment
+}
+
+// control is what control data says about a buffer that came.
+type control struct {
+	local   netip.Addr
+	ecn     uint8
+	segment int // bytes
 }

@@ -35,11 +35,12 @@ type Message struct {
 
 // Info says what the system granted a Socket.
 type Info struct {
-	ReceiveBuffer int  // bytes; 0: unknown
-	SendBuffer    int  // bytes; 0: unknown
-	ECN           bool // ECN bits are read and written
-	LocalAddress  bool // the local address of each datagram is known and can be chosen
-	DontFragment  bool // too large datagrams are refused or dropped on the way, never fragmented
+	ReceiveBuffer int      // bytes; 0: unknown
+	SendBuffer    int      // bytes; 0: unknown
+	ECN           bool     // ECN bits are read and written
+	LocalAddress  bool     // the local address of each datagram is known and can be chosen
+	DontFragment  bool     // too large datagrams are refused or dropped on the way, never fragmented
+	Features      Features // in use
 }
 
 // oobConn is what *net.UDPConn, and any wrapper that embeds one, can do beyond a net.PacketConn.
@@ -63,10 +64,12 @@ type Socket struct {
 	addr  netip.AddrPort
 	info  Info
 	noECN atomic.Bool // the system refused to send ECN bits
+	fast  *fast       // nil: one system call a datagram
 }
 
-// New prepares pc for batches. It takes pc over: closing the Socket closes pc.
-func New(pc net.PacketConn) (*Socket, error) {
+// New prepares pc for batches, with those of the features that the system has. It takes pc over: closing the
+// Socket closes pc. Only a *net.UDPConn itself has features: a wrapper's own methods must not be passed by.
+func New(pc net.PacketConn, features Features) (*Socket, error) {
 	if pc == nil {
 		return nil, errors.New("udp: no socket was given")
 	}
@@ -89,6 +92,7 @@ func New(pc net.PacketConn) (*Socket, error) {
 		s.info.ECN = setReceiveECN(raw)
 		// A socket bound to one address has nothing to choose and nothing to learn.
 		s.info.LocalAddress = s.addr.Addr().IsUnspecified() && setReceiveLocal(raw)
+		s.fast = newFast(pc, features)
 	}
 	return s, nil
 }
@@ -115,10 +119,11 @@ func sizeBuffers(pc net.PacketConn, raw syscall.RawConn, info *Info) {
 	info.ReceiveBuffer, info.SendBuffer = forceBuffers(raw, bufferWanted)
 }
 
-// Info returns what the system granted at start; ECN turns false if the system refuses it later.
+// Info returns what the system granted at start, less what it refused later.
 func (s *Socket) Info() Info {
 	info := s.info
 	info.ECN = info.ECN && !s.noECN.Load()
+	info.Features = s.fast.features()
 	return info
 }
 

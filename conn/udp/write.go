@@ -14,6 +14,35 @@ var oobPool = sync.Pool{New: func() any { return new([oobSize]byte) }}
 // system refuses is lost like any other on the way, the rest is still sent, and the first refusal is
 // returned; only net.ErrClosed ends the batch.
 func (s *Socket) WriteBatch(msgs []Message) (sent int, err error) {
+	for s.fast != nil && len(msgs) > 0 {
+		taken, refused, e := s.fast.write(s, msgs)
+		sent += taken
+		if e != nil {
+			return sent, e
+		}
+		msgs = msgs[taken:]
+		n, e := s.writeSingly(msgs[:refused])
+		sent += n
+		if refused > 1 && n == refused {
+			s.fast.segmentRefused()
+		}
+		if err == nil {
+			err = e
+		}
+		if errors.Is(e, net.ErrClosed) {
+			return sent, e
+		}
+		msgs = msgs[refused:]
+	}
+	n, e := s.writeSingly(msgs)
+	return sent + n, errors.Join(err, e)
+}
+
+// writeSingly sends the datagrams with a system call each.
+func (s *Socket) writeSingly(msgs []Message) (sent int, err error) {
+	if len(msgs) == 0 {
+		return 0, nil
+	}
 	oob := oobPool.Get().(*[oobSize]byte)
 	defer oobPool.Put(oob)
 	for i := range msgs {
@@ -47,19 +76,26 @@ func (s *Socket) writeOne(m *Message, oob []byte) error {
 
 // writeControl sends one datagram with the control data that it asks for.
 func (s *Socket) writeControl(m *Message, oob []byte) error {
-	v4 := m.Remote.Addr().Unmap().Is4()
-	if s.info.LocalAddress && m.Local.IsValid() && m.Local.Addr().Is4() == v4 {
-		oob = appendLocal(oob, m.Local.Addr())
-	}
-	picked := len(oob)
-	if m.ECN != NotECT && s.info.ECN && !s.noECN.Load() {
-		oob = appendECN(oob, v4, m.ECN)
-	}
+	oob, picked := s.appendControl(oob, m)
 	_, _, err := s.oob.WriteMsgUDPAddrPort(m.Data, oob, m.Remote)
 	if err == nil || len(oob) == 0 {
 		return err
 	}
 	return s.writeLess(m, oob, picked, err)
+}
+
+// appendControl adds the control data that a datagram asks for; the first picked bytes of it choose the
+// local address.
+func (s *Socket) appendControl(oob []byte, m *Message) (_ []byte, picked int) {
+	v4 := m.Remote.Addr().Unmap().Is4()
+	if s.info.LocalAddress && m.Local.IsValid() && m.Local.Addr().Is4() == v4 {
+		oob = appendLocal(oob, m.Local.Addr())
+	}
+	picked = len(oob)
+	if m.ECN != NotECT && s.info.ECN && !s.noECN.Load() {
+		oob = appendECN(oob, v4, m.ECN)
+	}
+	return oob, picked
 }
 
 // writeLess tries again without what the system may have refused: first the ECN bits, which some systems

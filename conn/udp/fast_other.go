@@ -1,0 +1,20 @@
+//go:build !linux
+
+package udp
+
+import "net"
+
+// Other systems have one system call for each datagram.
+type fast struct{ many bool }
+
+type fastRead struct{}
+
+func newFast(net.PacketConn, Features) *fast { return nil }
+func newFastRead(int) *fastRead              { return nil }
+
+func (*fast) features() Features { return 0 }
+func (*fast) segmentRefused()    {}
+
+func (*fast) write(*Socket, []Message) (taken, refused int, err error) { return 0, 0, nil }
+
+func (*fast) read(_ *Socket, _ *fastRead, msgs []Message) ([]Message, error) { return msgs, nil }

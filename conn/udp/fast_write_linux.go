@@ -1,0 +1,165 @@
+package udp
+
+import (
+	"encoding/binary"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// fastOOB is the control data of one buffer: address (36 bytes), traffic class (20), segment size (18), rounded up.
+const fastOOB = 96
+
+// call is one buffer on its way out: a datagram, or a run of them that the system cuts.
+type call struct {
+	count int // datagrams
+	name  name
+	oob   [fastOOB]byte
+}
+
+// writeBatch is the memory of one WriteBatch.
+type writeBatch struct {
+	hdrs  [maxCalls]mmsghdr
+	calls [maxCalls]call
+	iovs  [2 * maxSegments]unix.Iovec
+
+	// send is sendmmsg with its argument and result: package net calls it with the descriptor.
+	send     func(fd uintptr) bool
+	from, to int
+	sent     int
+}
+
+var writePool = sync.Pool{New: func() any {
+	w := new(writeBatch)
+	w.send = w.sendmmsg
+	return w
+}}
+
+// sendmmsg writes the buffers from..to. It reports false when the socket is full, so that package net waits.
+func (w *writeBatch) sendmmsg(fd uintptr) bool {
+	n, _, errno := syscall.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.hdrs[w.from])), uintptr(w.to-w.from),
+		unix.MSG_DONTWAIT, 0, 0)
+	switch errno {
+	case 0:
+		w.sent = int(n)
+	case unix.EINTR:
+		return w.sendmmsg(fd)
+	case unix.EAGAIN:
+		return false
+	default:
+		w.sent = 0 // the first one was refused
+	}
+	return true
+}
+
+// write sends messages in runs and several at once. It returns how many the system took, in order; the next
+// refused ones, if any, are to be sent one by one, which shows what is wrong with them.
+func (f *fast) write(s *Socket, msgs []Message) (taken, refused int, err error) {
+	w := writePool.Get().(*writeBatch)
+	defer w.free()
+	for taken < len(msgs) {
+		n, stop := w.prepare(s, msgs[taken:])
+		for w.from = 0; w.from < n; {
+			w.to = n
+			if !f.many {
+				w.to = w.from + 1
+			}
+			if err := f.raw.Write(w.send); err != nil {
+				return taken, 0, err // closed
+			}
+			for _, c := range w.calls[w.from : w.from+w.sent] {
+				taken += c.count
+			}
+			w.from += w.sent
+			if w.sent == 0 {
+				return taken, w.calls[w.from].count, nil
+			}
+		}
+		if stop {
+			return taken, 1, nil
+		}
+	}
+	return taken, 0, nil
+}
+
+// prepare lays out as many messages as fit. stop says that the next one needs package net.
+func (w *writeBatch) prepare(s *Socket, msgs []Message) (n int, stop bool) {
+	segment := s.fast.segment.Load()
+	iovs := 0
+	for len(msgs) > 0 && n < maxCalls {
+		count := 1
+		if segment {
+			count = run(msgs)
+		}
+		if iovs+count > len(w.iovs) {
+			break
+		}
+		c, h := &w.calls[n], &w.hdrs[n]
+		m := &msgs[0]
+		length := c.name.encode(m.Remote, s.fast.v6)
+		if length == 0 {
+			return n, true
+		}
+		oob, _ := s.appendControl(c.oob[:0], m)
+		if count > 1 {
+			oob = appendSegment(oob, len(m.Data))
+		}
+		c.count = count
+		iov := w.iovs[iovs : iovs+count]
+		for i := range iov {
+			iov[i].Base = unsafe.SliceData(msgs[i].Data)
+			iov[i].SetLen(len(msgs[i].Data))
+		}
+		h.hdr = unix.Msghdr{Name: &c.name[0], Namelen: length, Iov: &iov[0]}
+		h.hdr.SetIovlen(count)
+		if len(oob) > 0 {
+			h.hdr.Control = &oob[0]
+			h.hdr.SetControllen(len(oob))
+		}
+		iovs += count
+		msgs = msgs[count:]
+		n++
+	}
+	return n, false
+}
+
+// run returns how many messages at the front may leave as one buffer: to one peer, from one address, with
+// one mark, and of one size, of which the last may be smaller.
+func run(msgs []Message) int {
+	first := &msgs[0]
+	size := len(first.Data)
+	if size == 0 {
+		return 1
+	}
+	sum := size
+	for n := 1; n < len(msgs) && n < maxSegments; n++ {
+		m := &msgs[n]
+		sum += len(m.Data)
+		if m.Remote != first.Remote || m.Local != first.Local || m.ECN != first.ECN ||
+			len(m.Data) > size || len(m.Data) == 0 || sum > maxSegmented {
+			return n
+		}
+		if len(m.Data) < size {
+			return n + 1
+		}
+	}
+	return min(len(msgs), maxSegments)
+}
+
+// appendSegment adds the control message that has the system cut a buffer into datagrams of size bytes.
+func appendSegment(oob []byte, size int) []byte {
+	oob, data := appendHeader(oob, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 2)
+	binary.NativeEndian.PutUint16(data, uint16(size))
+	return oob
+}
+
+// segmentRefused switches segmentation off: the system refused a run, and took its datagrams one by one.
+func (f *fast) segmentRefused() { f.segment.Store(false) }
+
+// free gives the memory back, without what it pointed to.
+func (w *writeBatch) free() {
+	clear(w.iovs[:])
+	writePool.Put(w)
+}

@@ -1,0 +1,39 @@
+package udp
+
+import "strings"
+
+// Features are ways to move several datagrams with one system call. Each is tried when a socket is made,
+// and switched off when the system refuses it later.
+type Features uint8
+
+const (
+	// Segment sends a run of datagrams of one size to one peer as one buffer that the system, or the
+	// network card, cuts (Linux UDP_SEGMENT).
+	Segment Features = 1 << iota
+	// Coalesce receives such a run as one buffer (Linux UDP_GRO).
+	Coalesce
+	// Many sends and receives several buffers in one call (sendmmsg, recvmmsg).
+	Many
+
+	// AllFeatures is what a socket tries.
+	AllFeatures = Segment | Coalesce | Many
+)
+
+var featureNames = []struct {
+	feature Features
+	name    string
+}{{Segment, "segment"}, {Coalesce, "coalesce"}, {Many, "many"}}
+
+// String names the features, "plain" when there are none.
+func (f Features) String() string {
+	var names []string
+	for _, n := range featureNames {
+		if f&n.feature != 0 {
+			names = append(names, n.name)
+		}
+	}
+	if names == nil {
+		return "plain"
+	}
+	return strings.Join(names, "+")
+}
