@@ -196,7 +196,9 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 		}
 		p.state = l.sampler.OnSent(now, size, l.bytesInFlight)
 		l.pace.sent(now, size)
-		l.cc.Sent(congestion.SendSample{Now: now, Bytes: size, InFlight: l.bytesInFlight})
+		l.cc.Sent(congestion.SendSample{
+			Now: now, Bytes: size, InFlight: l.bytesInFlight, AppLimited: l.sampler.AppLimited(),
+		})
 	case len(p.facts) > 0: // acknowledgements; not a challenge, which is about another address perhaps
 		l.pace.ackSent(now, size)
 	}

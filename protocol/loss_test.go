@@ -20,6 +20,7 @@ const (
 type fixedController struct {
 	size  int
 	rate  uint64
+	sent  []congestion.SendSample
 	acked []congestion.AckSample
 	lost  []congestion.LossSample
 	undos int
@@ -29,7 +30,7 @@ type fixedController struct {
 }
 
 func (c *fixedController) Name() string                 { return "fixed" }
-func (c *fixedController) Sent(congestion.SendSample)   {}
+func (c *fixedController) Sent(s congestion.SendSample) { c.sent = append(c.sent, s) }
 func (c *fixedController) Acked(s congestion.AckSample) { c.acked = append(c.acked, s) }
 func (c *fixedController) Lost(s congestion.LossSample) { c.lost = append(c.lost, s) }
 func (c *fixedController) Undo(Time)                    { c.undos++ }
@@ -671,6 +672,22 @@ func TestTheApplicationIsTheLimitOnlyWhenTheWindowHadRoom(t *testing.T) {
 	s.advance(testRTT)
 	s.ack(0, 11)
 	require.False(t, s.cc.acked[2].Rate.AppLimited, "the window was full when the data ended")
+}
+
+func TestThePacketAfterAPauseIsMarkedForTheController(t *testing.T) {
+	s := newSender(t)
+	s.sendOne()
+	require.False(t, s.cc.sent[0].AppLimited, "the first of all")
+	s.l.appLimited()
+	s.advance(testRTT)
+	s.ack(0, 1)
+	s.sendOne()
+	require.True(t, s.cc.sent[1].AppLimited)
+	require.Equal(t, testSize, s.cc.sent[1].InFlight)
+	s.advance(testRTT)
+	s.ack(1, 2)
+	s.sendOne()
+	require.False(t, s.cc.sent[2].AppLimited, "there was no pause since")
 }
 
 // spec: REL-28

@@ -7,7 +7,7 @@ import (
 	"github.com/godwit-net/godwit/protocol/monotime"
 )
 
-// Numbers of BBRv3 (draft-ietf-ccwg-bbr, section "Core Algorithm Design Parameters" and others).
+// Numbers of BBRv3 (draft-ietf-ccwg-bbr-06, section 2).
 const (
 	bbrStartupPacingGain = 2.77 // 4 ln 2: the least that doubles the rate each round
 	bbrDrainPacingGain   = 0.5
@@ -29,6 +29,7 @@ const (
 	bbrRenoRounds        = 63
 	bbrMaxProbeUpRounds  = 30
 	bbrMinRTTFilter      = 10 * time.Second
+	bbrProbeRTTInterval  = 5 * time.Second // the same for all flows, so that they drain the queue together
 	bbrProbeRTTDuration  = 200 * time.Millisecond
 	bbrProbeWait         = 2 * time.Second // and up to bbrProbeWaitSpread more, at random
 	bbrProbeWaitSpread   = time.Second
@@ -61,17 +62,33 @@ const (
 	bbrAcksProbeStopping
 )
 
-// BBR is version 3 of the BBR congestion controller, as draft-ietf-ccwg-bbr describes it. Names of
+// BBR is version 3 of the BBR congestion controller, as draft-ietf-ccwg-bbr-06 describes it. Names of
 // fields are the draft's, in our spelling. It is here to compare with, and for who prefers it.
 //
-// Where the draft leaves room, or our transport is different:
-//   - It counts "discontiguous ranges lost" as reports of loss, one for each acknowledgement or timer.
-//   - Randomness (the wait for the next probe) is drawn from the time, so that runs can be repeated.
-//   - Nothing in flight, and nothing lost, is taken for "limited by the application" when a flow restarts.
-//   - The state to undo to is saved once a recovery. The draft's text saves it again at the next lost
-//     packet, after the first one has changed it.
-//   - Without per-packet reports of loss (LossObserver) it judges a probe by the samples of
-//     acknowledgements alone, which sees the loss a little later.
+// Where it differs from the draft, or the draft leaves room:
+//
+//	section      difference                                 reason
+//	3.7          a CE mark counts as a loss, and one ends    CE must be answered, how is left open; a queue
+//	             Startup or a probe                          marks in place of drops
+//	5.2.1        clocks start with the first RTT sample      there is no time before
+//	5.3.1.3      ranges lost are counted as reports of       a report is an acknowledgement or a timer; so
+//	             loss, and recovery is the round of loss     does Linux. Our recovery lasts a round
+//	5.3.3.8      random waits are drawn from the time        runs can be repeated
+//	5.3.4.3      ProbeRTT marks its own samples as limited   the sampler is the transport's
+//	5.5.7.1      RTT is without the acknowledgement delay    as RFC 9002 takes it off, never below the minimum
+//	5.5.8.2      no budget for delayed acknowledgements      extra_acked learns it
+//	5.5.9        extra_acked is the maximum of five to ten   two half windows, as in Linux
+//	             rounds, of one or two in Startup
+//	5.5.10.2     losses are told before what the same frame  a round of loss may begin one frame earlier
+//	             acknowledged
+//	5.5.11.1     state is saved once an episode, before its  saved at every first loss of a round, it would be
+//	             first loss                                  saved again after that loss has changed it
+//	5.6.4.4      recovery ends with the first arrival from   we have no retransmission timeout: RTO is
+//	             after the last episode; RTO is persistent   persistent congestion, and is never undone
+//	             congestion
+//
+// Where the draft contradicts itself, its pseudocode counts: inflight_longterm does not bound the window in
+// Drain (5.6.1, 5.6.4.7), and is not lowered by a probe that the application limited (5.5.10.2, A.6).
 type BBR struct {
 	mss         int
 	initialCwnd float64
@@ -90,26 +107,15 @@ type BBR struct {
 	roundCount         uint64
 	roundStart         bool
 	idleRestart        bool
-	limitedUntil       uint64 // samples of rounds up to this one count as limited by the application
+	limitedFrom        uint64 // what left between these counts of delivered bytes is taken for limited
+	limitedTo          uint64 // by the application; 0: nothing yet
 	cwndLimited        bool   // in the last round
 	cwndLimitedNow     bool   // in this round
 
 	bbrModel
 	bbrProbe
-	bbrUndo
+	bbrRecovery
 	rs RateSample // of the acknowledgement at hand
-}
-
-// bbrUndo is what a spurious episode of loss restores.
-type bbrUndo struct {
-	inRecovery            bool
-	priorCwnd             float64
-	undoSaved             bool // in this recovery
-	undoState             bbrState
-	undoStateSet          bool
-	undoBwShortterm       float64
-	undoInflightShortterm float64
-	undoInflightLongterm  float64
 }
 
 // NewBBR returns a BBRv3 controller.
@@ -146,7 +152,7 @@ func (b *BBR) minPipe() float64 { return float64(bbrMinPipePackets * b.mss) }
 // Sent looks for a restart from idle, and whether the window is what limits.
 func (b *BBR) Sent(s SendSample) {
 	b.now = s.Now
-	if s.InFlight <= s.Bytes && b.delivered > 0 && !b.inRecovery {
+	if s.InFlight <= s.Bytes && (s.AppLimited || b.limited(b.delivered)) {
 		b.restartFromIdle(s.Now)
 	}
 	b.inflight = s.InFlight
@@ -169,8 +175,8 @@ func (b *BBR) restartFromIdle(now monotime.Time) {
 // Acked takes what one acknowledgement frame brought: "UpdateOnACK".
 func (b *BBR) Acked(s AckSample) {
 	b.now, b.srtt, b.inflight, b.rs = s.Now, s.SmoothedRTT, s.InFlight, s.Rate
-	b.delivered += uint64(s.Bytes)
-	b.rs.AppLimited = s.Rate.AppLimited || b.roundCount <= b.limitedUntil && b.limitedUntil > 0
+	b.delivered = max(b.delivered, s.Rate.PriorDelivered+s.Rate.Delivered)
+	b.rs.AppLimited = s.Rate.AppLimited || b.limited(s.Rate.PriorDelivered)
 	b.leaveRecovery(s)
 	b.initPacingRate()
 
@@ -192,7 +198,7 @@ func (b *BBR) Acked(s AckSample) {
 
 // updateRound counts packet-timed round trips.
 func (b *BBR) updateRound() {
-	b.roundStart = b.priorDelivered() >= b.nextRoundDelivered
+	b.roundStart = b.rs.PriorDelivered >= b.nextRoundDelivered
 	if !b.roundStart {
 		return
 	}
@@ -204,8 +210,19 @@ func (b *BBR) updateRound() {
 
 func (b *BBR) startRound() { b.nextRoundDelivered = b.delivered }
 
-// priorDelivered is what had been delivered when the packet left that the sample is taken from.
-func (b *BBR) priorDelivered() uint64 { return b.delivered - min(b.rs.Delivered, b.delivered) }
+// markLimited is "MarkConnectionAppLimited". The mark is kept here since the sampler is the transport's:
+// what leaves from now on, until all that is in flight now has arrived, gives limited samples.
+func (b *BBR) markLimited() {
+	if b.delivered > b.limitedTo {
+		b.limitedFrom = b.delivered
+	}
+	b.limitedTo = b.delivered + uint64(max(b.inflight, 0))
+}
+
+// limited reports whether a packet is marked that left when so much had been delivered.
+func (b *BBR) limited(delivered uint64) bool {
+	return b.limitedTo > 0 && delivered >= b.limitedFrom && delivered <= b.limitedTo
+}
 
 func (b *BBR) enterStartup() {
 	b.state, b.pacingGain, b.cwndGain = bbrStartup, bbrStartupPacingGain, bbrCwndGain
@@ -240,12 +257,15 @@ func (b *BBR) checkStartupDone() {
 	}
 }
 
-// checkStartupHighLoss ends Startup when a round in recovery lost too much.
+// checkStartupHighLoss ends Startup when a round in recovery lost too much, or was marked.
 func (b *BBR) checkStartupHighLoss() {
-	if b.state != bbrStartup || !b.lossRoundEnded || b.lossEvents < bbrStartupLossEvents || !b.tooHigh(b.rs) {
+	if b.state != bbrStartup || !b.lossRoundEnded {
 		return
 	}
-	b.undoState, b.undoStateSet = bbrStartup, true
+	if !b.marked && (b.lossEvents < bbrStartupLossEvents || !b.tooHigh(b.rs)) {
+		return
+	}
+	b.leaveForLoss(bbrStartup)
 	b.fullBwReached, b.fullBwNow = true, true
 	b.inflightLongterm = max(b.bdp(), b.inflightLatest)
 }
@@ -285,11 +305,13 @@ func (b *BBR) quantum() float64 {
 	return max(q, float64(2*b.mss))
 }
 
-func (b *BBR) bdp() float64 {
+func (b *BBR) bdp() float64 { return b.bw * b.minRTT.Seconds() }
+
+func (b *BBR) bdpMultiple(gain float64) float64 {
 	if b.minRTT == 0 {
 		return b.initialCwnd
 	}
-	return b.bw * b.minRTT.Seconds()
+	return gain * b.bdp()
 }
 
 // quantized is a cap on what is in flight that batches and delayed acknowledgements do not run into.
@@ -301,11 +323,11 @@ func (b *BBR) quantized(inflight float64) float64 {
 	return inflight
 }
 
-func (b *BBR) inflightAt(gain float64) float64 { return b.quantized(gain * b.bdp()) }
+func (b *BBR) inflightAt(gain float64) float64 { return b.quantized(b.bdpMultiple(gain)) }
 
 // setCwnd is "SetCwnd": up by what was acknowledged, down at once.
 func (b *BBR) setCwnd(s AckSample) {
-	cap := b.quantized(b.cwndGain*b.bdp() + b.extraAcked.get())
+	cap := b.quantized(b.bdpMultiple(b.cwndGain) + b.extraAcked.get())
 	switch {
 	case b.fullBwReached:
 		b.cwnd = min(b.cwnd+float64(s.Bytes), cap)
@@ -314,7 +336,7 @@ func (b *BBR) setCwnd(s AckSample) {
 	}
 	b.cwnd = max(b.cwnd, b.minPipe())
 	if b.state == bbrProbeRTT {
-		b.cwnd = min(b.cwnd, b.probeRTTCwnd)
+		b.cwnd = min(b.cwnd, b.probeRTTCwnd())
 	}
 	b.boundCwnd()
 }
@@ -330,6 +352,3 @@ func (b *BBR) boundCwnd() {
 	limit = max(min(limit, b.inflightShortterm), b.minPipe())
 	b.cwnd = min(b.cwnd, limit)
 }
-
-// Marking returns MarkNone: the draft leaves the answer to CE open, so packets do not ask for it.
-func (b *BBR) Marking() Marking { return MarkNone }

@@ -18,9 +18,8 @@ type bbrModel struct {
 	fullBwNow     bool
 	fullBwReached bool
 
-	minRTT        time.Duration
-	minRTTStamp   monotime.Time
-	minRTTExpired bool
+	minRTT      time.Duration
+	minRTTStamp monotime.Time
 
 	inflightLongterm  float64
 	inflightShortterm float64
@@ -34,11 +33,12 @@ type bbrModel struct {
 	lossRoundStart     bool
 	lossRoundEnded     bool // this acknowledgement ended a round with loss
 	lossInRound        bool
-	lossEvents         int // reports of loss in this round
+	lossEvents         int  // reports of loss in this round
+	marked             bool // a packet of this round was marked CE
 }
 
 // maxFilter is the maximum over the last rounds, in two half windows: what it returns covers between
-// half of the window and the whole.
+// half of the window and the whole. A window of one round covers one or two.
 type maxFilter struct {
 	now, old float64
 	since    uint64
@@ -72,7 +72,7 @@ func (b *BBR) updateLatestDeliverySignals() {
 	b.lossRoundStart, b.lossRoundEnded = false, false
 	b.bwLatest = max(b.bwLatest, float64(b.rs.BytesPerSecond))
 	b.inflightLatest = max(b.inflightLatest, float64(b.rs.Delivered))
-	if b.priorDelivered() >= b.lossRoundDelivered {
+	if b.rs.PriorDelivered >= b.lossRoundDelivered {
 		b.lossRoundDelivered = b.delivered
 		b.lossRoundStart = true
 	}
@@ -82,7 +82,7 @@ func (b *BBR) advanceLatestDeliverySignals() {
 	if b.lossRoundStart {
 		b.bwLatest = float64(b.rs.BytesPerSecond)
 		b.inflightLatest = float64(b.rs.Delivered)
-		b.lossEvents = 0
+		b.lossEvents, b.marked = 0, false
 	}
 }
 
@@ -134,124 +134,4 @@ func (b *BBR) updateAckAggregation(s AckSample) {
 		window = bbrExtraAckedRounds
 	}
 	b.extraAcked.update(extra, b.roundCount, window)
-}
-
-// LostPacket takes one packet that was declared lost: "HandleLostPacket".
-func (b *BBR) LostPacket(p PacketLoss) {
-	b.observed = true
-	b.noteLoss()
-	if !b.isBwProbeSample {
-		return
-	}
-	rs := RateSample{TxInFlight: p.TxInFlight, Lost: p.Lost, AppLimited: p.AppLimited}
-	if b.tooHigh(rs) {
-		rs.TxInFlight = int(inflightAtLoss(p))
-		b.handleInflightTooHigh(rs)
-	}
-}
-
-func (b *BBR) noteLoss() {
-	if !b.lossInRound {
-		b.lossRoundDelivered = b.delivered
-	}
-	b.lossInRound = true
-	if !b.undoSaved {
-		b.saveStateUponLoss()
-	}
-}
-
-// tooHigh reports whether what was in flight lost more than it should.
-func (b *BBR) tooHigh(rs RateSample) bool {
-	return float64(rs.Lost) > float64(rs.TxInFlight)*bbrLossThresh
-}
-
-// inflightAtLoss is what was in flight at the moment when losses crossed the threshold, which may have
-// been within the packet.
-func inflightAtLoss(p PacketLoss) float64 {
-	before := float64(p.TxInFlight - p.Bytes)
-	lostBefore := float64(p.Lost) - float64(p.Bytes)
-	prefix := (bbrLossThresh*before - lostBefore) / (1 - bbrLossThresh)
-	return before + prefix
-}
-
-func (b *BBR) handleInflightTooHigh(rs RateSample) {
-	b.prevProbeTooHigh = true
-	b.isBwProbeSample = false
-	if !rs.AppLimited {
-		b.inflightLongterm = max(float64(rs.TxInFlight), b.targetInflight()*bbrBeta)
-	}
-	if b.state == bbrProbeUp {
-		b.undoState, b.undoStateSet = bbrProbeUp, true
-		b.startDown()
-	}
-}
-
-// Lost takes a report of loss.
-func (b *BBR) Lost(s LossSample) {
-	b.now, b.inflight = s.Now, s.InFlight
-	if s.Packets > 0 {
-		b.noteLoss() // does nothing when LostPacket was told
-		b.lossEvents++
-	}
-	switch {
-	case s.Persistent:
-		b.saveCwnd()
-		b.saveStateUponLoss()
-		b.inRecovery = true
-		b.cwnd = float64(s.InFlight + b.mss)
-	case s.Episode && s.Packets > 0 && !b.inRecovery:
-		b.saveCwnd()
-		b.inRecovery = true
-	}
-}
-
-// leaveRecovery ends the episode of loss when something that left after its begin arrived.
-func (b *BBR) leaveRecovery(s AckSample) {
-	if b.inRecovery && s.Bytes > s.RecoveryBytes {
-		b.inRecovery, b.undoSaved = false, false
-		b.restoreCwnd()
-	}
-}
-
-func (b *BBR) saveCwnd() {
-	if !b.inRecovery && b.state != bbrProbeRTT {
-		b.priorCwnd = b.cwnd
-		return
-	}
-	b.priorCwnd = max(b.priorCwnd, b.cwnd)
-}
-
-func (b *BBR) restoreCwnd() { b.cwnd = max(b.cwnd, b.priorCwnd) }
-
-func (b *BBR) saveStateUponLoss() {
-	b.saveCwnd()
-	b.undoStateSet, b.undoSaved = false, true
-	b.undoBwShortterm = b.bwShortterm
-	b.undoInflightShortterm = b.inflightShortterm
-	b.undoInflightLongterm = b.inflightLongterm
-}
-
-// Undo takes back what a spurious episode did: "HandleSpuriousLossDetection".
-func (b *BBR) Undo(now monotime.Time) {
-	b.now = now
-	b.inRecovery, b.undoSaved = false, false
-	b.restoreCwnd()
-	b.lossInRound = false
-	b.resetFullBw()
-	b.bwShortterm = max(b.bwShortterm, b.undoBwShortterm)
-	b.inflightShortterm = max(b.inflightShortterm, b.undoInflightShortterm)
-	b.inflightLongterm = max(b.inflightLongterm, b.undoInflightLongterm)
-	if !b.undoStateSet {
-		return
-	}
-	b.undoStateSet = false
-	switch {
-	case b.undoState == bbrStartup && b.state != bbrStartup:
-		b.fullBwReached = false
-		if b.state != bbrProbeRTT {
-			b.enterStartup()
-		}
-	case b.undoState == bbrProbeUp && b.state != bbrProbeUp && b.state != bbrProbeRTT:
-		b.startRefill()
-	}
 }

@@ -17,12 +17,13 @@ type bbrProbe struct {
 	bwProbeUpAcked        float64
 	probeUpAckedPerInc    float64
 	isBwProbeSample       bool
-	observed              bool // LostPacket is told of losses
 	prevProbeTooHigh      bool
 	prevProbePrecautioned bool
 	drainStartRound       uint64
 
-	probeRTTCwnd      float64
+	probeRTTMinDelay  time.Duration // smallest of the last bbrProbeRTTInterval; 0: none yet
+	probeRTTMinStamp  monotime.Time
+	probeRTTExpired   bool
 	probeRTTDone      monotime.Time
 	probeRTTRoundDone bool
 }
@@ -180,14 +181,7 @@ func (b *BBR) adaptLongTermModel(s AckSample) bool {
 			return true
 		}
 	}
-	if b.tooHigh(b.rs) {
-		if b.isBwProbeSample && !b.observed {
-			b.handleInflightTooHigh(b.rs)
-			return b.state == bbrProbeDown
-		}
-		return false
-	}
-	if math.IsInf(b.inflightLongterm, 1) {
+	if b.tooHigh(b.rs) || math.IsInf(b.inflightLongterm, 1) {
 		return false
 	}
 	b.inflightLongterm = max(b.inflightLongterm, float64(b.rs.TxInFlight))
@@ -197,24 +191,25 @@ func (b *BBR) adaptLongTermModel(s AckSample) bool {
 	return false
 }
 
+// updateMinRTT keeps two minima: one of five seconds, which says when to probe, and the model's of ten,
+// which outlives a probe and so tells how small the window of the next one must be.
 func (b *BBR) updateMinRTT(s AckSample) {
-	if b.minRTT == 0 {
-		b.minRTTStamp = s.Now
+	b.probeRTTExpired = b.probeRTTMinDelay > 0 && s.Now.Sub(b.probeRTTMinStamp) > bbrProbeRTTInterval
+	if s.RTT > 0 && (b.probeRTTMinDelay == 0 || s.RTT < b.probeRTTMinDelay || b.probeRTTExpired) {
+		b.probeRTTMinDelay, b.probeRTTMinStamp = s.RTT, s.Now
 	}
-	b.minRTTExpired = s.Now.Sub(b.minRTTStamp) > bbrMinRTTFilter
-	if b.minRTTExpired && b.state != bbrProbeRTT {
-		// The window for the probe comes from the estimate before a queue gets into it.
-		b.probeRTTCwnd = max(bbrProbeRTTCwndGain*b.bdp(), b.minPipe())
-	}
-	if s.RTT > 0 && (b.minRTT == 0 || s.RTT < b.minRTT || b.minRTTExpired) {
-		b.minRTT, b.minRTTStamp = s.RTT, s.Now
+	if b.minRTT == 0 || b.probeRTTMinDelay < b.minRTT || s.Now.Sub(b.minRTTStamp) > bbrMinRTTFilter {
+		b.minRTT, b.minRTTStamp = b.probeRTTMinDelay, b.probeRTTMinStamp
 	}
 }
 
+// probeRTTCwnd is the window while the round trip is probed.
+func (b *BBR) probeRTTCwnd() float64 { return max(b.bdpMultiple(bbrProbeRTTCwndGain), b.minPipe()) }
+
 func (b *BBR) checkProbeRTT(s AckSample) {
-	if b.state != bbrProbeRTT && b.minRTTExpired && !b.idleRestart {
-		b.saveCwnd()
+	if b.state != bbrProbeRTT && b.probeRTTExpired && !b.idleRestart {
 		b.state, b.pacingGain, b.cwndGain = bbrProbeRTT, 1, bbrProbeRTTCwndGain
+		b.saveCwnd()
 		b.probeRTTDone = 0
 		b.ackPhase = bbrAcksProbeStopping
 		b.startRound()
@@ -228,9 +223,9 @@ func (b *BBR) checkProbeRTT(s AckSample) {
 }
 
 func (b *BBR) handleProbeRTT(now monotime.Time) {
-	b.limitedUntil = b.roundCount + 1 // the low rate is of our own making
+	b.markLimited() // the low rate is of our own making
 	switch {
-	case b.probeRTTDone == 0 && float64(b.inflight) <= b.probeRTTCwnd:
+	case b.probeRTTDone == 0 && float64(b.inflight) <= b.probeRTTCwnd():
 		b.probeRTTDone = now.Add(bbrProbeRTTDuration)
 		b.probeRTTRoundDone = false
 		b.startRound()
@@ -246,7 +241,7 @@ func (b *BBR) checkProbeRTTDone(now monotime.Time) {
 	if b.probeRTTDone == 0 || !now.After(b.probeRTTDone) {
 		return
 	}
-	b.minRTTStamp = now
+	b.probeRTTMinStamp = now
 	b.restoreCwnd()
 	b.resetShortTermModel()
 	if !b.fullBwReached {

@@ -91,6 +91,9 @@ type SendSample struct {
 	Now      monotime.Time
 	Bytes    int // size of the datagram, UDP payload
 	InFlight int // bytes in flight, this packet included
+	// AppLimited says that the application had nothing more to send at some time before, and that
+	// what was in flight then is not all delivered yet, or was just so: nothing came after it.
+	AppLimited bool
 }
 
 // AckSample describes what one acknowledgement frame brought.

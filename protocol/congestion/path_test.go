@@ -22,9 +22,10 @@ type testPath struct {
 	base   time.Duration
 	buffer int // bytes
 	loss   float64
-	police bool    // no queue: what exceeds the rate is dropped
-	app    float64 // bytes a second that the application has; 0: no limit
-	silent bool    // nothing arrives
+	police bool          // no queue: what exceeds the rate is dropped
+	app    float64       // bytes a second that the application has; 0: no limit
+	silent bool          // nothing arrives
+	batch  time.Duration // acknowledgements come together, this far apart; 0: as they are made
 
 	now      monotime.Time
 	sampler  RateSampler
@@ -129,15 +130,20 @@ func (p *testPath) turn() {
 }
 
 func (p *testPath) send() {
-	p.earned -= testPacketSize
+	if p.app > 0 {
+		p.earned -= testPacketSize
+	}
 	p.inFlight += testPacketSize
 	q := testPacket{sent: p.now, state: p.sampler.OnSent(p.now, testPacketSize, p.inFlight)}
-	p.cc.Sent(SendSample{Now: p.now, Bytes: testPacketSize, InFlight: p.inFlight})
+	p.cc.Sent(SendSample{Now: p.now, Bytes: testPacketSize, InFlight: p.inFlight, AppLimited: p.sampler.AppLimited()})
 	if rate := p.cc.PacingRate(); rate > 0 {
 		p.paced = max(p.paced, p.now.Add(-time.Millisecond)).Add(time.Duration(testPacketSize * 1e9 / float64(rate)))
 	}
 	wait, ok := p.queue()
 	q.at = p.now.Add(wait + p.base)
+	if p.batch > 0 {
+		q.at += monotime.Time(p.batch) - q.at%monotime.Time(p.batch)
+	}
 	if ok && !p.silent && p.rng.Float64() >= p.loss {
 		p.flying = append(p.flying, q)
 		return

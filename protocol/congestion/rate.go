@@ -18,13 +18,16 @@ type SendState struct {
 }
 
 // RateSample is an estimate of the rate at which the path delivered one flight of data
-// (draft-cheng-iccrg-delivery-rate-estimation, now a section of draft-ietf-ccwg-bbr).
+// (draft-ietf-ccwg-bbr-06, section 4.1, formerly draft-cheng-iccrg-delivery-rate-estimation).
 type RateSample struct {
 	// BytesPerSecond is the delivery rate; 0: the interval was too short to tell.
 	BytesPerSecond uint64
 	// Delivered bytes arrived during Interval, Lost bytes were declared lost.
 	Delivered, Lost uint64
 	Interval        time.Duration
+	// PriorDelivered bytes had been delivered on the path when the packet that the sample is taken
+	// from left; with Delivered, that makes all that has been delivered.
+	PriorDelivered uint64
 	// TxInFlight is what was in flight when the packet that the sample is taken from left.
 	TxInFlight int
 	// AppLimited says that the application, not the path, may have limited the rate: the sample is
@@ -128,7 +131,7 @@ func (s *RateSampler) Sample(minRTT time.Duration) (r RateSample, roundStart boo
 		s.roundEnd, roundStart = s.delivered, true
 	}
 	r.AppLimited = p.appLimited
-	r.Delivered = s.delivered - p.delivered
+	r.PriorDelivered, r.Delivered = p.delivered, s.delivered-p.delivered
 	r.Lost = s.lost - min(s.lost, p.lost)
 	r.TxInFlight = int(p.inFlight)
 	// "The delivery rate sample is the smaller of the send rate and the ack rate": over the longer
