@@ -12,7 +12,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench rivals timing flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench rivals kernel timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,7 +40,7 @@ audit: ## every nonce is written down; one that comes back fails
 lint: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $(FOLDERS)); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./cmd/godwit/...
+	$(GO) vet -tags e2e ./cmd/godwit/... ./bench/kernel
 	$(GO) vet -tags godwit_audit,godwit_timing,godwit_flood ./crypto ./conn
 	$(GO) vet -tags godwit_flood ./conn
 	$(GO) run $(STATICCHECK) ./...
@@ -66,8 +66,8 @@ mutate: ## take checks out, one by one, and see tests fail; writes spec/mutation
 vectors: ## write spec/vectors anew; read the diff
 	$(GO) test ./protocol/wire ./crypto ./crypto/handshake -run Vector -update
 
-e2e: ## real programs through a tunnel; for root, with the packages of .ci/packages
-	$(GO) test -tags e2e -count=1 -v ./cmd/godwit/e2e
+e2e: ## real programs through a tunnel, the kernel's TCP beside us; for root, with the packages of .ci/packages
+	$(GO) test -tags e2e -count=1 -v -p 1 ./cmd/godwit/e2e ./bench/kernel
 
 bench: ## benchmarks of the library, compared with those of OLD (HEAD~1)
 	rm -rf bin && mkdir bin && git worktree prune && git worktree add -f bin/old $(OLD) >/dev/null
@@ -80,6 +80,9 @@ bench: ## benchmarks of the library, compared with those of OLD (HEAD~1)
 
 rivals: ## one stream on loopback beside TCP, TLS and quic-go
 	cd bench/rivals && $(GO) run .
+
+kernel: ## bench/kernel/RESULTS.md anew: against the kernel's TCP, real sockets beside the simulator; for root, half an hour
+	$(GO) run ./bench/kernel -out bench/kernel/RESULTS.md
 
 timing: ## Welch's t-test on a million opens (attack row 21)
 	$(GO) test -tags godwit_timing -count=1 -run Timing -v ./crypto
