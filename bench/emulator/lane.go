@@ -54,14 +54,14 @@ func (l *lane[D]) send(to D, data []byte, ecn uint8) { l.sendSized(to, data, len
 // sendSized is send for data that counts as size bytes of UDP payload, which may be 0 or less.
 func (l *lane[D]) sendSized(to D, data []byte, size int, ecn uint8) {
 	l.mu.Lock()
-	deliveries, _ := l.link.Send(l.now(), size)
+	deliveries, _ := l.link.Send(l.now(), size, ecn)
 	earlier := false
 	for _, d := range deliveries {
 		if l.queued+len(data) > l.limit {
 			l.overflow++
 			continue
 		}
-		p := parcel[D]{at: d.At, sequence: l.sequence, to: to, data: copyOf(data), ecn: marked(ecn, d.CE)}
+		p := parcel[D]{at: d.At, sequence: l.sequence, to: to, data: copyOf(data), ecn: d.ECN}
 		d.Damage(*p.data)
 		l.sequence++
 		l.queued += len(data)
@@ -72,15 +72,6 @@ func (l *lane[D]) sendSized(to D, data []byte, size int, ecn uint8) {
 	if earlier {
 		l.waiter.wake()
 	}
-}
-
-// marked returns the ECN codepoint after the queue: CE where the sender can take it.
-func marked(ecn uint8, ce bool) uint8 {
-	const notECT, congestion = 0, 3
-	if ce && ecn != notECT {
-		return congestion
-	}
-	return ecn
 }
 
 // run sends what is due and sleeps until the next departure. It has a thread of its own, because the

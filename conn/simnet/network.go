@@ -150,7 +150,7 @@ func (n *Network) send(r route, data []byte) {
 		return
 	}
 	now := n.now()
-	out, _ := n.link(r).Send(now, len(data))
+	out, _ := n.link(r).Send(now, len(data), 0) // sockets of this network carry no ECN
 	for i, d := range out {
 		copied := data
 		if i > 0 || d.Flip != 0 {

@@ -50,7 +50,9 @@ type Config struct {
 	Rate     int64         // bit/s of IP packets; 0: no limit
 	Queue    int           // bytes of IP packets that wait for Rate, the one being sent included; drop-tail
 	QueueBDP float64       // Queue as a multiple of Rate times twice Delay; used when Queue is 0
-	ECN      time.Duration // datagrams that wait at least this long in the queue are marked CE; 0: never
+	ECN      time.Duration // ECN-capable datagrams that wait at least this long in the queue are marked CE; 0: never
+	L4S      time.Duration // the same for ECT(1), in place of ECN: the step of an L4S queue (RFC 9332); 0: as ECN says
+	Mangle   string        // what something behind the queue does to ECN bits: one of Mangles; empty: nothing
 
 	Trace       string // delivery opportunities instead of Rate: "starlink" or "lte"; empty: none
 	CustomTrace *Trace // a trace of the caller's, instead of a named one; not part of the link language
@@ -138,8 +140,8 @@ func (c *Config) Validate() error {
 		return errors.New("on and off belong together: write on=5s,off=2s")
 	case c.Rate > 0 && (c.Trace != "" || c.CustomTrace != nil):
 		return errors.New("rate and trace exclude each other: write rate=none to keep the trace, or trace=none to keep the rate")
-	case (c.Queue > 0 || c.QueueBDP > 0 || c.ECN > 0) && !c.limited():
-		return errors.New("queue and ecn need something that makes packets wait: write rate=50mbit too")
+	case (c.Queue > 0 || c.QueueBDP > 0 || c.ECN > 0 || c.L4S > 0) && !c.limited():
+		return errors.New("queue, ecn and l4s need something that makes packets wait: write rate=50mbit too")
 	case c.Burst > 0 && c.Police == 0:
 		return errors.New("burst is the bucket of a policer: write police=20mbit too")
 	case c.CustomTrace != nil && c.CustomTrace.total == 0:

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,6 +31,12 @@ var linkKeys = []linkKey{
 		set:  setQueue, get: getQueue,
 	},
 	durationKey("ecn", "5ms", "mark CE after this long in the queue", func(c *Config) *time.Duration { return &c.ECN }),
+	durationKey("l4s", "1ms", "mark CE on ECT(1) after this long in the queue, in place of ecn", func(c *Config) *time.Duration { return &c.L4S }),
+	{
+		name: "mangle", example: "bleach", wants: "bleach, ce, ect1 or none",
+		help: "ECN bits behind the queue: bleach clears them, ce sets CE on all, ect1 turns ECT(0) into ECT(1)",
+		set:  setMangle, get: func(c *Config) string { return orDefault(c.Mangle, none) },
+	},
 	{
 		name: "trace", example: "starlink", wants: "starlink, lte or none",
 		help: "delivery opportunities of a trace instead of a rate: starlink, lte",
@@ -166,6 +173,14 @@ func setTrace(c *Config, value string) bool {
 		c.Trace = ""
 	}
 	return c.Trace == "" || knownTrace(c.Trace)
+}
+
+func setMangle(c *Config, value string) bool {
+	c.Mangle = value
+	if value == none {
+		c.Mangle = ""
+	}
+	return c.Mangle == "" || slices.Contains(Mangles(), c.Mangle)
 }
 
 func setDrop(c *Config, value string) bool {

@@ -53,6 +53,8 @@ func TestParseLinkSaysWhatToWrite(t *testing.T) {
 		"delay=1ms,delay=2ms":     `delay is given twice: keep one`,
 		"queue=1bdp":              `write rate=50mbit too`,
 		"ecn=5ms":                 `write rate=50mbit too`,
+		"l4s=1ms":                 `write rate=50mbit too`,
+		"mangle=ce1":              `write bleach, ce, ect1 or none such as mangle=bleach`,
 		"burst=64kB":              `write police=20mbit too`,
 		"bad=20ms":                `write good=280ms,bad=20ms,badloss=75%`,
 		"badloss=20%":             `write good=280ms,bad=20ms,badloss=75%`,
@@ -118,7 +120,7 @@ func FuzzParseLink(f *testing.F) {
 	f.Add("dsl,loss=1%,queue=0.25bdp")
 	f.Add("delay=25ms,loss=5%,rate=50mbit,jitter=2ms,dup=1%,reorder=1%,corrupt=0.1%,mtu=1400,seed=7")
 	f.Add("good=1s,bad=1ms,badloss=33.3333333%,outage=60ms,every=2s,on=1s,off=1s,drop=0101")
-	f.Add("police=1gbit,burst=1MB,rebind=10s,replay=1%,replayby=3s,reorderby=1us,overhead=48,ecn=1ms,rate=7bit")
+	f.Add("police=1gbit,burst=1MB,rebind=10s,replay=1%,replayby=3s,reorderby=1us,overhead=48,ecn=1ms,l4s=1ms,mangle=ce,rate=7kbit")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, err := ParseLink(text)
 		if err != nil {
@@ -134,7 +136,7 @@ func FuzzParseLink(f *testing.F) {
 		l, err := NewLink(c, 0)
 		require.NoError(t, err)
 		for i := range 20 {
-			l.Send(second, 100*i)
+			l.Send(second, 100*i, 0)
 		}
 	})
 }

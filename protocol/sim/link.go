@@ -40,7 +40,7 @@ func (c Cause) String() string {
 // Delivery is one copy of a datagram that comes out of a link.
 type Delivery struct {
 	At   monotime.Time // when
-	CE   bool          // the queue marked it; means nothing unless the datagram was sent ECN-capable
+	ECN  uint8         // the two bits of the IP header as they come out
 	Copy bool          // a duplicate or a replay, not the first copy
 	Flip uint32        // 0: intact; else Damage flips one bit that this number picks
 }
@@ -163,16 +163,16 @@ func (l *Link) Config() Config { return l.config }
 // SetDown cuts the link or heals it: a one-way partition.
 func (l *Link) SetDown(down bool) { l.down = down }
 
-// Send puts a datagram of size bytes (UDP payload) in at now and returns what comes out, in no
+// Send puts a datagram of size bytes (UDP payload), with these ECN bits, in at now and returns what comes out, in no
 // particular order of time: nothing, with the cause, or one to three deliveries. The slice is valid
 // until the next call. Times do not fall from call to call; an earlier now counts as the latest one.
-func (l *Link) Send(now monotime.Time, size int) ([]Delivery, Cause) {
+func (l *Link) Send(now monotime.Time, size int, ecn uint8) ([]Delivery, Cause) {
 	now = max(now, l.last)
 	l.last = now
 	l.sent++
 	l.stats.Sent++
 	l.stats.SentBytes += uint64(size)
-	departure, marked, cause := l.enter(now, size+l.config.overhead())
+	departure, waited, cause := l.enter(now, size+l.config.overhead())
 	if cause == Carried {
 		cause = l.lose(departure)
 	}
@@ -180,31 +180,30 @@ func (l *Link) Send(now monotime.Time, size int) ([]Delivery, Cause) {
 		l.stats.Drops[cause]++
 		return nil, cause
 	}
-	out := l.deliver(departure, marked)
+	out := l.deliver(departure, l.mark(ecn, waited))
 	l.stats.Delivered += uint64(len(out))
 	l.stats.DeliveredBytes += uint64(len(out) * size)
 	return out, Carried
 }
 
 // enter takes a packet of wire bytes as far as the end of the queue.
-func (l *Link) enter(now monotime.Time, wire int) (departure monotime.Time, marked bool, cause Cause) {
+func (l *Link) enter(now monotime.Time, wire int) (departure monotime.Time, waited time.Duration, cause Cause) {
 	switch {
 	case l.sent <= len(l.config.Drop) && l.config.Drop[l.sent-1] == '1':
-		return 0, false, Scripted
+		return 0, 0, Scripted
 	case l.down:
-		return 0, false, Down
+		return 0, 0, Down
 	case wire > l.config.mtu():
-		return 0, false, TooBig
+		return 0, 0, TooBig
 	case !l.bucket.take(now, wire):
-		return 0, false, Policed
+		return 0, 0, Policed
 	}
 	departure, waited, ok := l.queue.enter(now, wire)
 	if !ok {
-		return 0, false, QueueFull
+		return 0, 0, QueueFull
 	}
 	l.stats.Wait.Add(departure.Sub(now))
-	marked = l.config.ECN > 0 && waited >= l.config.ECN
-	return departure, marked, Carried
+	return departure, waited, Carried
 }
 
 // lose tosses the coins for a packet that leaves the queue.
@@ -224,11 +223,11 @@ func (l *Link) lose(now monotime.Time) Cause {
 }
 
 // deliver makes the copies of a packet that left the queue and was not lost.
-func (l *Link) deliver(departure monotime.Time, marked bool) []Delivery {
+func (l *Link) deliver(departure monotime.Time, ecn uint8) []Delivery {
 	c := &l.config
 	n := 0
 	add := func(extra time.Duration) {
-		l.out[n] = Delivery{At: l.arrival(departure).Add(extra), CE: marked, Copy: n > 0, Flip: l.damage()}
+		l.out[n] = Delivery{At: l.arrival(departure).Add(extra), ECN: ecn, Copy: n > 0, Flip: l.damage()}
 		n++
 	}
 	var held time.Duration
@@ -244,9 +243,6 @@ func (l *Link) deliver(departure monotime.Time, marked bool) []Delivery {
 	if l.toss(c.Replay) {
 		l.stats.Replayed++
 		add(l.upTo(orDefault(c.ReplayBy, DefaultReplayBy)))
-	}
-	if marked {
-		l.stats.Marked += uint64(n)
 	}
 	return l.out[:n]
 }

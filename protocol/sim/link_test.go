@@ -27,7 +27,7 @@ func newTestLink(t *testing.T, text string) *Link {
 func sendEvery(l *Link, n int, gap time.Duration, size int, see func(now monotime.Time, out []Delivery, cause Cause)) {
 	for i := range n {
 		now := monotime.Time(i) * monotime.Time(gap)
-		out, cause := l.Send(now, size)
+		out, cause := l.Send(now, size, 0)
 		if see != nil {
 			see(now, out, cause)
 		}
@@ -36,14 +36,14 @@ func sendEvery(l *Link, n int, gap time.Duration, size int, see func(now monotim
 
 func TestLinkOfNothingDeliversAtOnce(t *testing.T) {
 	l := newTestLink(t, "")
-	out, cause := l.Send(5, 1000)
+	out, cause := l.Send(5, 1000, 0)
 	require.Equal(t, Carried, cause)
 	require.Equal(t, []Delivery{{At: 5}}, out)
 }
 
 func TestLinkDelays(t *testing.T) {
 	l := newTestLink(t, "clean")
-	out, _ := l.Send(second, 1000)
+	out, _ := l.Send(second, 1000, 0)
 	require.Equal(t, second.Add(25*time.Millisecond), out[0].At)
 }
 
@@ -115,8 +115,8 @@ func TestOutagesHitBothDirectionsAndCoinsDoNot(t *testing.T) {
 	alike, lost := 0, 0
 	for i := range 100_000 {
 		now := monotime.Time(i) * monotime.Time(time.Millisecond)
-		_, a := up.Send(now, 100)
-		_, b := down.Send(now, 100)
+		_, a := up.Send(now, 100, 0)
+		_, b := down.Send(now, 100, 0)
 		require.Equal(t, a == Outage, b == Outage, "at %v", now)
 		if a == Lost {
 			lost++
@@ -131,7 +131,7 @@ func TestOutagesHitBothDirectionsAndCoinsDoNot(t *testing.T) {
 func TestRateSpacesDatagrams(t *testing.T) {
 	l := newTestLink(t, "rate=12mbit,queue=1MB")
 	for i := range 10 {
-		out, _ := l.Send(0, 1472)
+		out, _ := l.Send(0, 1472, 0)
 		require.Equal(t, monotime.Time(i+1)*monotime.Time(time.Millisecond), out[0].At, "1500 bytes take 1 ms")
 	}
 }
@@ -139,12 +139,12 @@ func TestRateSpacesDatagrams(t *testing.T) {
 func TestQueueDropsItsTail(t *testing.T) {
 	l := newTestLink(t, "rate=12mbit,queue=4500B")
 	for range 3 {
-		_, cause := l.Send(0, 1472)
+		_, cause := l.Send(0, 1472, 0)
 		require.Equal(t, Carried, cause)
 	}
-	_, cause := l.Send(0, 1472)
+	_, cause := l.Send(0, 1472, 0)
 	require.Equal(t, QueueFull, cause)
-	_, cause = l.Send(monotime.Time(time.Millisecond), 1472)
+	_, cause = l.Send(monotime.Time(time.Millisecond), 1472, 0)
 	require.Equal(t, Carried, cause, "one has left")
 	require.Equal(t, 3*time.Millisecond, l.stats.Wait.Quantile(1))
 }
@@ -183,7 +183,7 @@ func TestPolicerPassesItsBurstAndThenItsRate(t *testing.T) {
 	l := newTestLink(t, "policer")
 	burst := 0
 	for {
-		if _, cause := l.Send(0, 972); cause == Policed {
+		if _, cause := l.Send(0, 972, 0); cause == Policed {
 			break
 		}
 		burst++
@@ -199,7 +199,7 @@ func TestBlackHoleFollowsTheClock(t *testing.T) {
 		at   float64
 		want Cause
 	}{{0, Carried}, {4.9, Carried}, {5.1, BlackHole}, {6.9, BlackHole}, {7.1, Carried}, {12.1, BlackHole}} {
-		_, cause := l.Send(monotime.Time(c.at*float64(second)), 100)
+		_, cause := l.Send(monotime.Time(c.at*float64(second)), 100, 0)
 		require.Equal(t, c.want, cause, "at %v s", c.at)
 	}
 }
@@ -231,9 +231,9 @@ func TestTooLargeDatagramsVanish(t *testing.T) {
 	for text, largest := range map[string]int{"clean": 1472, "mtu=1400": 1372, "overhead=48": 1452, "mtu=65535": 65507} {
 		l := newTestLink(t, text)
 		require.Equal(t, largest, l.config.MaxDatagram(), text)
-		_, cause := l.Send(0, largest)
+		_, cause := l.Send(0, largest, 0)
 		require.Equal(t, Carried, cause, text)
-		_, cause = l.Send(0, largest+1)
+		_, cause = l.Send(0, largest+1, 0)
 		require.Equal(t, TooBig, cause, text)
 	}
 }
@@ -242,7 +242,7 @@ func TestScriptDropsByPlace(t *testing.T) {
 	l := newTestLink(t, "drop=0110")
 	var got []bool
 	for range 6 {
-		_, cause := l.Send(0, 1)
+		_, cause := l.Send(0, 1, 0)
 		got = append(got, cause == Scripted)
 	}
 	require.Equal(t, []bool{false, true, true, false, false, false}, got)
@@ -280,30 +280,21 @@ func TestDamageFlipsOneBitAndOnlyOfCorruptedCopies(t *testing.T) {
 	d.Damage(nil)
 }
 
-func TestMarksStandForTimeInTheQueue(t *testing.T) {
-	l := newTestLink(t, "rate=12mbit,queue=100kB,ecn=5ms")
-	for i := range 12 {
-		out, _ := l.Send(0, 1472)
-		require.Equal(t, i >= 5, out[0].CE, "packet %d waits %d ms", i, i)
-	}
-	require.EqualValues(t, 7, l.stats.Marked)
-}
-
 func TestLinkCanBeCutAndChangedWhileInUse(t *testing.T) {
 	l := newTestLink(t, "rate=12mbit,queue=100kB")
-	l.Send(0, 1472)
-	l.Send(0, 1472)
+	l.Send(0, 1472, 0)
+	l.Send(0, 1472, 0)
 	l.SetDown(true)
-	_, cause := l.Send(0, 1472)
+	_, cause := l.Send(0, 1472, 0)
 	require.Equal(t, Down, cause)
 	l.SetDown(false)
 
 	c := l.Config()
 	require.NoError(t, c.Set("mtu", "1400"))
 	require.NoError(t, l.Configure(0, c))
-	_, cause = l.Send(0, 1472)
+	_, cause = l.Send(0, 1472, 0)
 	require.Equal(t, TooBig, cause)
-	out, _ := l.Send(0, 1372)
+	out, _ := l.Send(0, 1372, 0)
 	require.Greater(t, out[0].At, monotime.Time(2*time.Millisecond), "behind what was in the queue before")
 	require.EqualValues(t, 5, l.Stats().Sent)
 
@@ -313,8 +304,8 @@ func TestLinkCanBeCutAndChangedWhileInUse(t *testing.T) {
 
 func TestTimeThatFallsCountsAsTheLatest(t *testing.T) {
 	l := newTestLink(t, "delay=1ms")
-	l.Send(second, 10)
-	out, _ := l.Send(0, 10)
+	l.Send(second, 10, 0)
+	out, _ := l.Send(0, 10, 0)
 	require.Equal(t, second.Add(time.Millisecond), out[0].At)
 }
 
@@ -322,7 +313,7 @@ func TestSendDoesNotAllocate(t *testing.T) {
 	l := newTestLink(t, "dsl,loss=1%,jitter=2ms,dup=1%")
 	now := monotime.Time(0)
 	send := func() {
-		l.Send(now, 1200)
+		l.Send(now, 1200, 0)
 		now = now.Add(200 * time.Microsecond)
 	}
 	for range 1000 {
@@ -333,8 +324,8 @@ func TestSendDoesNotAllocate(t *testing.T) {
 
 func TestStatsReadAsOneLine(t *testing.T) {
 	l := newTestLink(t, "drop=1,dup=100%")
-	l.Send(0, 10)
-	l.Send(0, 10)
+	l.Send(0, 10, 0)
+	l.Send(0, 10, 0)
 	s := l.Stats()
 	require.Equal(t, "2 in, 2 out, 1 dropped (50.00 %: 1 scripted), 1 duplicated", s.String())
 	require.Equal(t, "cause 200", Cause(200).String())
@@ -370,7 +361,7 @@ func BenchmarkLinkSend(b *testing.B) {
 	b.ReportAllocs()
 	now := monotime.Time(0)
 	for b.Loop() {
-		l.Send(now, 1200)
+		l.Send(now, 1200, 0)
 		now += 200_000
 	}
 }

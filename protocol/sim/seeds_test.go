@@ -204,6 +204,7 @@ func (sc *scenario) drawLink() Config {
 	if c.Rate > 0 {
 		some(func() { c.ECN = upTo(10 * time.Millisecond) })
 	}
+	some(func() { c.Mangle = Mangles()[rng.IntN(len(Mangles()))] })
 	return c
 }
 

@@ -19,7 +19,7 @@ type Stats struct {
 	Replayed   uint64
 	Reordered  uint64
 	Corrupted  uint64
-	Marked     uint64 // copies marked CE
+	Marked     uint64 // datagrams that the queue marked CE
 
 	Wait Histogram // time in the queue of those that got in, their own transmission included
 }

@@ -19,7 +19,7 @@ func TestTraceCarries1500BytesAnOpportunityAndRepeats(t *testing.T) {
 	l, err := NewLink(Config{CustomTrace: trace, MTU: 9000, Queue: 1e6}, 0)
 	require.NoError(t, err)
 	for _, want := range []int{2, 2, 5, 7, 7, 10, 12} {
-		out, _ := l.Send(0, 1472)
+		out, _ := l.Send(0, 1472, 0)
 		require.Equal(t, monotime.Time(want)*monotime.Time(time.Millisecond), out[0].At)
 	}
 }
@@ -34,7 +34,7 @@ func TestTraceSplitsAndSharesOpportunities(t *testing.T) {
 		{1472, 3},  // the third does not fit behind them: its end is carried by the next
 		{2972, 11}, // two and a bit
 	} {
-		out, _ := l.Send(0, c.size)
+		out, _ := l.Send(0, c.size, 0)
 		require.Equal(t, monotime.Time(c.at)*monotime.Time(time.Millisecond), out[0].At, "%d bytes", c.size)
 	}
 }
@@ -44,7 +44,7 @@ func TestOpportunitiesThatNobodyUsesAreGone(t *testing.T) {
 	require.NoError(t, err)
 	l, err := NewLink(Config{CustomTrace: trace}, 0)
 	require.NoError(t, err)
-	out, _ := l.Send(monotime.Time(10*time.Millisecond), 1472)
+	out, _ := l.Send(monotime.Time(10*time.Millisecond), 1472, 0)
 	require.Equal(t, monotime.Time(50*time.Millisecond), out[0].At)
 }
 
@@ -120,7 +120,7 @@ func FuzzParseTrace(f *testing.F) {
 		require.Positive(t, trace.total)
 		l, err := NewLink(Config{CustomTrace: trace}, 0)
 		require.NoError(t, err)
-		out, _ := l.Send(1, 1472)
+		out, _ := l.Send(1, 1472, 0)
 		require.Positive(t, out[0].At)
 	})
 }

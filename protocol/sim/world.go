@@ -312,15 +312,10 @@ func (s *Socket) Send(to netip.AddrPort, ecn uint8, data []byte) Cause {
 	for _, d := range out {
 		f := w.fly(d.At.Add(s.Delay), p)
 		d.Damage(f.packet.Data)
-		if d.CE && ecn != 0 {
-			f.packet.ECN = ecnCE
-		}
+		f.packet.ECN = d.ECN
 	}
 	return cause
 }
-
-// ecnCE says that the queue was long (RFC 3168, section 5).
-const ecnCE = 3
 
 func (w *World) transmit(s *Socket, p *Packet) ([]Delivery, Cause) {
 	receiver := w.public[p.Dst]
@@ -331,5 +326,5 @@ func (w *World) transmit(s *Socket, p *Packet) ([]Delivery, Cause) {
 	if link == nil {
 		return nil, Down
 	}
-	return link.Send(w.now, len(p.Data))
+	return link.Send(w.now, len(p.Data), p.ECN)
 }

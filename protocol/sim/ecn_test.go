@@ -1,0 +1,72 @@
+package sim
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// passing returns what becomes of the ECN bits of the n-th datagram that enters at once, n ms in the queue.
+func passing(t *testing.T, link string, n int, ecn uint8) uint8 {
+	l := newTestLink(t, "rate=12mbit,queue=100kB,"+link)
+	for range n {
+		l.Send(0, 1472, 0)
+	}
+	require.Zero(t, l.stats.Marked, "who is not capable is not marked")
+	out, _ := l.Send(0, 1472, ecn)
+	return out[0].ECN
+}
+
+func TestMarksStandForTimeInTheQueue(t *testing.T) {
+	l := newTestLink(t, "rate=12mbit,queue=100kB,ecn=5ms")
+	for i := range 12 {
+		out, _ := l.Send(0, 1472, ect0)
+		require.Equal(t, i >= 5, out[0].ECN == ecnCE, "packet %d waits %d ms", i, i)
+	}
+	require.EqualValues(t, 7, l.stats.Marked)
+}
+
+func TestL4SPacketsHaveAStepOfTheirOwn(t *testing.T) {
+	for _, c := range []struct {
+		link      string
+		wait      int
+		ecn, want uint8
+	}{
+		{"ecn=5ms,l4s=1ms", 1, ect1, ecnCE},
+		{"ecn=5ms,l4s=1ms", 0, ect1, ect1},
+		{"ecn=5ms,l4s=1ms", 4, ect0, ect0},
+		{"ecn=5ms,l4s=1ms", 5, ect0, ecnCE},
+		{"l4s=1ms", 20, ect0, ect0},
+		{"l4s=1ms", 20, ecnNot, ecnNot},
+		{"ecn=5ms", 4, ect1, ect1},
+		{"ecn=5ms", 5, ect1, ecnCE}, // a classic queue does not tell them apart
+	} {
+		require.Equal(t, c.want, passing(t, c.link, c.wait, c.ecn), "%+v", c)
+	}
+}
+
+func TestPathsMangleMarks(t *testing.T) {
+	for _, c := range []struct {
+		mangle string
+		want   [4]uint8 // of Not-ECT, ECT(1), ECT(0), CE
+	}{
+		{"none", [4]uint8{ecnNot, ect1, ect0, ecnCE}},
+		{"bleach", [4]uint8{ecnNot, ecnNot, ecnNot, ecnNot}},
+		{"ce", [4]uint8{ecnNot, ecnCE, ecnCE, ecnCE}},
+		{"ect1", [4]uint8{ecnNot, ect1, ect1, ecnCE}},
+	} {
+		for ecn, want := range c.want {
+			require.Equal(t, want, passing(t, "mangle="+c.mangle, 0, uint8(ecn)), "%s of %d", c.mangle, ecn)
+		}
+	}
+	require.Equal(t, ecnNot, passing(t, "ecn=1ms,mangle=bleach", 5, ect0), "the mark of the queue too")
+	require.Equal(t, ecnCE, passing(t, "ecn=1ms,mangle=ect1", 5, ect0))
+}
+
+func TestCopiesHaveTheBitsOfTheirOriginal(t *testing.T) {
+	w, a, b := newTestWorld(t, 1, "mangle=ect1,dup=100%")
+	a.Send(bAddr, ect0, []byte("twice"))
+	w.Run(w.Now().Add(time.Second))
+	require.Equal(t, []uint8{ect1, ect1}, b.ecn)
+}
