@@ -1,10 +1,13 @@
 # One door: `make check` does in minutes what CI does before the long tests. `make help` lists the rest.
 
-GO        ?= go
-SEEDS     ?= 1000
-T         ?= 60s
-OLD       ?= HEAD~1
-BENCH     ?= .
+GO          ?= go
+SEEDS       ?= 1000
+T           ?= 60s
+OLD         ?= HEAD~1
+BENCH       ?= .
+CONTROLLERS ?= adaptive,bbr,cubic
+OUT         ?= bin/congestion
+ARGS        ?=
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT   = golang.org/x/perf/cmd/benchstat@latest
@@ -12,7 +15,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench rivals kernel timing flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench congestion rivals kernel timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -77,6 +80,11 @@ bench: ## benchmarks of the library, compared with those of OLD (HEAD~1)
 	done
 	git worktree remove --force bin/old
 	$(GO) run $(BENCHSTAT) bin/old.txt bin/new.txt
+
+congestion: SEEDS = 20
+congestion: ## judge CONTROLLERS in the simulator under SEEDS (20) seeds; tables, and a page with plots, in OUT
+	$(GO) run ./cmd/congestion -controllers $(CONTROLLERS) -seeds $(SEEDS) -out $(OUT) \
+		-note "$$(git describe --always --dirty), $$(date -u +%F)" $(ARGS)
 
 rivals: ## one stream on loopback beside TCP, TLS and quic-go
 	cd bench/rivals && $(GO) run .

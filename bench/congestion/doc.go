@@ -1,12 +1,13 @@
-// Package congestion evaluates congestion controllers in the simulator: flows of bulk data, with real
-// sessions at both ends, through one bottleneck, in virtual time.
+// Package congestion evaluates congestion controllers in the simulator: real sessions at both ends of
+// one bottleneck, in virtual time.
 //
-// What it is: a [Scenario] (link, flows, changes on the way), [Run], which plays it under a seed and
-// returns goodput, shares and queue, and the grid of scenarios that controllers are judged by, kept as
-// a golden table beside its test.
+// What it is: a [Scenario] (link, flows and what they send, changes on the way, targets), [Run], which plays
+// it under a seed, [MeasureAll], which plays many under many seeds on all processors, and [Grid], the
+// scenarios that a controller is judged by. [Command] does all of it and writes tables and a page with
+// plots. A golden table stands beside the tests, so that every change of behaviour shows as a difference.
 //
 // What it does not know: real sockets and real time.
 //
-// Who calls it: its own tests (go test ./bench/congestion -run Grid -v -args -grid.full), and whoever
-// tries a controller of their own.
+// Who calls it: its own tests, cmd/congestion (make congestion), and whoever tries a controller of their
+// own: README.md tells how.
 package congestion

@@ -1,54 +1,11 @@
 package congestion
 
 import (
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
-
-var (
-	full        = flag.Bool("grid.full", false, "run the whole grid of every controller and compare it with the golden tables")
-	update      = flag.Bool("grid.update", false, "write the golden tables anew (with -grid.full)")
-	seeds       = flag.Int("grid.seeds", 5, "seeds of the whole grid; the golden tables have 5")
-	controllers = flag.String("grid.controllers", "adaptive,bbr,cubic", "controllers of the whole grid")
-)
-
-// TestGrid plays the whole grid, minutes of work, and compares it with the golden tables:
-//
-//	go test ./bench/congestion -run 'Grid$' -v -timeout 0 -args -grid.full [-grid.update]
-func TestGrid(t *testing.T) {
-	if !*full {
-		return // the targets below are the short form
-	}
-	for _, name := range strings.Split(*controllers, ",") {
-		var rows []Row
-		for _, s := range Grid(name) {
-			row, err := Measure(s, *seeds)
-			require.NoError(t, err)
-			t.Log(name, row.String())
-			rows = append(rows, row)
-		}
-		golden(t, name, Table(rows))
-	}
-}
-
-func golden(t *testing.T, name, table string) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".txt")
-	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(table), 0o644))
-		return
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Equal(t, string(want), table, "figures moved: read the difference, then -grid.update")
-}
 
 func measure(t *testing.T, s Scenario) Row {
 	t.Helper()
@@ -58,22 +15,22 @@ func measure(t *testing.T, s Scenario) Row {
 }
 
 func one(name, link string) Scenario {
-	return Scenario{Name: name, Link: link, Flows: []Flow{{Controller: name}}, Duration: 12 * time.Second, Warmup: aloneWarmup}
+	return Scenario{Name: name, Link: link, Flows: []Flow{{Controller: name, Streams: 8}}, Duration: 12 * time.Second, Warmup: aloneWarmup}
 }
 
 func TestAdaptiveFillsALineThatLosesAtRandom(t *testing.T) {
 	capacity := Capacity(dslRate) / 1e6
 	for loss, least := range map[string]float64{"0%": 0.95, "1%": 0.95 * 0.99, "5%": 0.9 * 0.95, "10%": 0.85 * 0.9} {
 		row := measure(t, one("adaptive", "dsl,loss="+loss))
-		require.Greater(t, row.Goodput, least*capacity, "at %s", loss)
-		require.Less(t, row.Queue, 15*time.Millisecond)
+		require.Greater(t, row.Values[Goodput].Median, least*capacity, "at %s", loss)
+		require.Less(t, row.Values[Queue].Median, 15.0)
 	}
 }
 
 func TestEveryModelBeatsCubicUnderLoss(t *testing.T) {
 	cubic := measure(t, one("cubic", "dsl,loss=1%"))
 	for _, name := range []string{"bbr", "adaptive"} {
-		require.Greater(t, measure(t, one(name, "dsl,loss=1%")).Goodput, 3*cubic.Goodput, name)
+		require.Greater(t, measure(t, one(name, "dsl,loss=1%")).Values[Goodput].Median, 3*cubic.Values[Goodput].Median, name)
 	}
 }
 
@@ -82,16 +39,16 @@ func TestAdaptiveSharesWithItself(t *testing.T) {
 	s.Duration = 20 * time.Second
 	row, err := Measure(s, 3) // now and then they take each other for CUBIC
 	require.NoError(t, err)
-	require.Greater(t, row.Jain, 0.95)
-	require.Less(t, row.Queue, 15*time.Millisecond)
+	require.Greater(t, row.Values[Jain].Median, 0.95)
+	require.Less(t, row.Values[Queue].Median, 15.0)
 }
 
 func TestAdaptiveSharesWithCubic(t *testing.T) {
 	for _, s := range rivals("adaptive")[:4] {
 		s.Duration, s.Warmup = 45*time.Second, 15*time.Second
 		row := measure(t, s)
-		require.Greater(t, row.Share, 0.35, s.Name)
-		require.Less(t, row.Share, 0.65, s.Name)
+		require.Greater(t, row.Values[Share].Median, 0.35, s.Name)
+		require.Less(t, row.Values[Share].Median, 0.65, s.Name)
 	}
 }
 
@@ -143,10 +100,11 @@ func slicesOf(n int) []Flow {
 }
 
 func TestJainAndShares(t *testing.T) {
-	r := Result{Flows: []FlowResult{{Goodput: 3}, {Goodput: 1}}}
+	s := Scenario{Flows: make([]Flow, 2)}
+	r := Result{Scenario: &s, Flows: []FlowResult{{Goodput: 3}, {Goodput: 1}}}
 	require.Equal(t, 0.75, r.Share(0))
 	require.Equal(t, 0.8, r.Jain())
-	r = Result{Flows: make([]FlowResult, 2)}
+	r = Result{Scenario: &s, Flows: make([]FlowResult, 2)}
 	require.Zero(t, r.Jain())
 	require.Zero(t, r.Share(0))
 }

@@ -1,7 +1,6 @@
 package congestion
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"time"
@@ -11,25 +10,35 @@ import (
 	"github.com/godwit-net/godwit/protocol/sim"
 )
 
-// defaultStreams is how many streams a flow sends on. One would be limited, where much is lost, by its
-// buffer, which holds what is sent until all before it has arrived, and not by the controller.
-const defaultStreams = 8
+const (
+	// queueInterval is how often the queue is looked at.
+	queueInterval = time.Millisecond
 
-// queueInterval is how often the queue is looked at.
-const queueInterval = time.Millisecond
+	// checkEvery is how rarely runs look whether the core is sound: they have a million turns, and tests of
+	// the simulator look at every one.
+	checkEvery = 64
 
-// checkEvery is how rarely runs look whether the core is sound: they have a million turns, and tests of
-// the simulator look at every one.
-const checkEvery = 64
+	// maxFlows is how many addresses there are.
+	maxFlows = 200
+
+	// backAfter and backFor say when a flow should be back after a change, in round trips, and for how
+	// long that is measured.
+	backAfter = 20
+	backFor   = time.Second
+)
 
 // Run plays a scenario. Equal seeds give equal results.
 func Run(s *Scenario, seed uint64) (*Result, error) {
 	r := &run{
 		scenario: s, world: sim.NewWorld(seed),
-		result: &Result{Scenario: s, Flows: make([]FlowResult, len(s.Flows))},
+		result: &Result{Scenario: s, Seed: seed, Flows: make([]FlowResult, len(s.Flows))},
 	}
+	r.begin = r.world.Now()
 	r.world.Violation = func(message string) { r.violation = message }
-	link, err := sim.ParseLink(s.Link)
+	if s.paced() {
+		r.world.Capture = r.capture
+	}
+	link, err := s.link(s.Link)
 	if err != nil {
 		return nil, err
 	}
@@ -38,14 +47,16 @@ func Run(s *Scenario, seed uint64) (*Result, error) {
 			return nil, err
 		}
 	}
-	if err := r.plan(); err != nil {
+	if err := r.plan(link); err != nil {
 		return nil, err
 	}
-	r.world.Run(r.start().Add(s.Duration))
+	r.world.Run(r.begin.Add(s.Duration))
 	if r.violation != "" {
 		return nil, fmt.Errorf("%s, seed %d: %s", s.Name, seed, r.violation)
 	}
-	r.finish()
+	for _, f := range r.flows {
+		f.finish(r.world.Now(), (s.Duration - s.Warmup).Seconds())
+	}
 	return r.result, nil
 }
 
@@ -57,29 +68,9 @@ type run struct {
 	result    *Result
 	violation string
 	begin     protocol.Time
-}
-
-// flow is one session with its ends.
-type flow struct {
-	Flow
-	config         protocol.Config
-	client, server *sim.Node
-	session        *protocol.Session
-	open           []*protocol.Stream
-	read           uint64 // bytes, by the application at the server
-	warm           uint64 // of them, before the end of the warm-up
-	sampled        uint64 // of them, up to the last sample
-	credit         float64
-	stopped        bool
-	err            error
-	buf            [16 << 10]byte // what the application reads goes here, and nowhere
-}
-
-func (r *run) start() protocol.Time {
-	if r.begin == 0 {
-		r.begin = r.world.Now()
-	}
-	return r.begin
+	warm      bool          // the warm-up is over
+	peak      time.Duration // longest queue since the last sample
+	changed   protocol.Time // when the last change came; 0: not yet
 }
 
 func address(client bool, i int) netip.AddrPort {
@@ -89,15 +80,15 @@ func address(client bool, i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 4433)
 }
 
-// maxFlows is how many addresses there are.
-const maxFlows = 200
-
 // add puts a flow with two nodes of its own on the bottleneck.
 func (r *run) add(i int, link sim.Config) error {
 	if i >= maxFlows {
 		return fmt.Errorf("%d flows: at most %d", len(r.scenario.Flows), maxFlows)
 	}
-	f := &flow{Flow: r.scenario.Flows[i], config: bulkConfig()}
+	f := &flow{
+		Flow: r.scenario.Flows[i], run: r, out: &r.result.Flows[i], config: bulkConfig(),
+		sources: make(map[uint64]*source),
+	}
 	var err error
 	if f.config.NewController, err = controller(f.Controller); err != nil {
 		return err
@@ -118,7 +109,13 @@ func (r *run) add(i int, link sim.Config) error {
 	}
 	f.server.Event, f.client.Event = f.serverEvent, f.clientEvent
 	f.server.CheckEvery, f.client.CheckEvery = checkEvery, checkEvery
+	f.server.Socket().Delay, f.client.Socket().Delay = f.Line, f.Line
 	r.flows = append(r.flows, f)
+	return r.connect(i, link)
+}
+
+// connect makes the link for the first flow and lets the others share it.
+func (r *run) connect(i int, link sim.Config) error {
 	if i > 0 {
 		return r.world.Share(address(true, i), address(false, i), address(true, 0), address(false, 0))
 	}
@@ -131,64 +128,102 @@ func (r *run) add(i int, link sim.Config) error {
 }
 
 // plan schedules what happens by the clock.
-func (r *run) plan() error {
-	w, start := r.world, r.start()
+func (r *run) plan(link sim.Config) error {
+	w, s := r.world, r.scenario
 	for _, f := range r.flows {
-		w.Schedule(start.Add(f.Start), func() { r.dial(f) })
+		w.Schedule(r.begin.Add(f.Start), f.dial)
 		if f.Stop > 0 {
-			w.Schedule(start.Add(f.Stop), func() { f.stopped = true })
+			w.Schedule(r.begin.Add(f.Stop), func() { f.stopped = true })
 		}
 	}
-	for _, c := range r.scenario.Changes {
-		link, err := sim.ParseLink(c.Link)
-		if err != nil {
-			return err
-		}
-		w.Schedule(start.Add(c.At), func() {
-			_ = r.up.Configure(w.Now(), link) // it was parsed, so it is valid
-			_ = r.down.Configure(w.Now(), link)
-		})
+	if err := r.planChanges(link); err != nil {
+		return err
 	}
-	w.Schedule(start.Add(r.scenario.Warmup), func() {
+	w.Schedule(r.begin.Add(s.Warmup), func() {
+		r.warm = true
 		for _, f := range r.flows {
 			f.warm = f.read
 		}
-		r.watch()
 	})
+	r.watch()
 	w.After(SampleInterval, r.sample)
 	return nil
 }
 
-func (r *run) dial(f *flow) {
-	s, err := f.client.Dial(&f.config, f.server.Addr())
-	if err != nil {
-		f.err = err
-		return
+func (r *run) planChanges(link sim.Config) error {
+	w, s := r.world, r.scenario
+	var shift time.Duration
+	if s.Shift > 0 {
+		shift = time.Duration(w.Rand().Int64N(int64(s.Shift)))
 	}
-	f.session = s
-	if f.Rate > 0 {
-		r.earn(f)
+	last := s.lastChange()
+	for _, c := range s.Changes {
+		next, err := s.link(c.Link)
+		if err != nil {
+			return err
+		}
+		next.Seed = r.up.Config().Seed // each seed of the world tosses its own coins
+		w.Schedule(r.begin.Add(c.At+shift), func() {
+			_ = r.up.Configure(w.Now(), next) // it was parsed, so it is valid
+			_ = r.down.Configure(w.Now(), next)
+			if c.At == last {
+				r.changed = w.Now()
+			}
+		})
+		link = next
+	}
+	if last == 0 || link.Rate == 0 {
+		return nil
+	}
+	back := r.begin.Add(last + shift + backAfter*2*link.Delay)
+	w.Schedule(back, func() {
+		for _, f := range r.flows {
+			f.before = f.read
+		}
+	})
+	w.Schedule(back.Add(backFor), func() {
+		for _, f := range r.flows {
+			r.result.Back += 8 * float64(f.read-f.before) / backFor.Seconds() / Capacity(link.Rate)
+		}
+	})
+	return nil
+}
+
+// progress notes that an application reads.
+func (r *run) progress(now protocol.Time) {
+	if !r.changed.IsZero() && r.result.First == 0 {
+		r.result.First = now.Sub(r.changed)
 	}
 }
 
-// earn gives a flow with a rate what it may write, 60 times a second.
-func (r *run) earn(f *flow) {
-	const tick = time.Second / 60
-	f.credit += float64(f.Rate) / 8 * tick.Seconds()
-	f.write()
-	f.client.Wake(f.session)
-	r.world.After(tick, func() { r.earn(f) })
+// capture tells sources what their sessions send.
+func (r *run) capture(s sim.Sighting) {
+	if s.Arrival {
+		return
+	}
+	for i, f := range r.flows {
+		if s.Packet.Src != address(true, i) {
+			continue
+		}
+		for _, src := range f.sources {
+			src.sent(s.At, len(s.Packet.Data))
+		}
+	}
 }
 
 // watch looks at the queue.
 func (r *run) watch() {
-	r.result.Queue.Add(r.up.Backlog(r.world.Now()))
+	queue := r.up.Backlog(r.world.Now())
+	r.peak = max(r.peak, queue)
+	if r.warm {
+		r.result.Queue.Add(queue)
+	}
 	r.world.After(queueInterval, r.watch)
 }
 
 func (r *run) sample() {
-	now := r.world.Now()
-	s := Sample{At: now.Sub(r.start()), Queue: r.up.Backlog(now)}
+	s := Sample{At: r.world.Now().Sub(r.begin), Queue: r.peak}
+	r.peak = 0
 	for _, f := range r.flows {
 		s.Rates = append(s.Rates, float64(8*(f.read-f.sampled))/SampleInterval.Seconds())
 		f.sampled = f.read
@@ -200,83 +235,4 @@ func (r *run) sample() {
 	}
 	r.result.Samples = append(r.result.Samples, s)
 	r.world.After(SampleInterval, r.sample)
-}
-
-func (r *run) finish() {
-	seconds := (r.scenario.Duration - r.scenario.Warmup).Seconds()
-	for i, f := range r.flows {
-		out := &r.result.Flows[i]
-		out.Goodput = 8 * float64(f.read-f.warm) / seconds
-		out.Err = f.err
-		if f.session == nil {
-			continue
-		}
-		st := f.session.Stats()
-		out.Established = f.session.Established()
-		out.Sent, out.Lost, out.Spurious = st.PacketsSent, st.PacketsLost, st.PacketsSpurious
-	}
-}
-
-// bulk is what flows write: any bytes do.
-var bulk [16 << 10]byte
-
-func (f *flow) clientEvent(s *protocol.Session, e protocol.Event) {
-	switch e.Kind {
-	case protocol.EventEstablished:
-		f.start(s)
-		f.write()
-	case protocol.EventStreamWritable:
-		f.writeTo(e.Stream)
-	case protocol.EventClosed:
-		f.err = e.Err
-	}
-}
-
-// start opens the streams of the flow.
-func (f *flow) start(s *protocol.Session) {
-	for range cmp.Or(f.Streams, defaultStreams) {
-		st, err := s.OpenStream(true)
-		if err != nil {
-			f.err = err
-			return
-		}
-		f.open = append(f.open, st)
-	}
-}
-
-func (f *flow) write() {
-	for _, st := range f.open {
-		f.writeTo(st)
-	}
-}
-
-// writeTo writes what the stream takes, and what the application has.
-func (f *flow) writeTo(st *protocol.Stream) {
-	for f.err == nil && !f.stopped {
-		n := len(bulk)
-		if f.Rate > 0 {
-			n = min(n, int(f.credit))
-		}
-		if n == 0 {
-			return
-		}
-		wrote, err := st.Write(bulk[:n])
-		f.credit -= float64(wrote)
-		if f.err = err; wrote < n {
-			return
-		}
-	}
-}
-
-func (f *flow) serverEvent(_ *protocol.Session, e protocol.Event) {
-	if e.Kind != protocol.EventStreamOpened && e.Kind != protocol.EventStreamReadable {
-		return
-	}
-	for {
-		n, err := e.Stream.Read(f.buf[:])
-		f.read += uint64(n)
-		if n == 0 || err != nil {
-			return
-		}
-	}
 }
