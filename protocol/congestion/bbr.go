@@ -301,11 +301,14 @@ func (b *BBR) setPacingRate(gain float64) {
 
 // quantum is what leaves at once.
 func (b *BBR) quantum() float64 {
-	q := min(b.pacingRate*bbrQuantum.Seconds(), bbrMaxQuantum)
+	q := min(b.pacingRate*seconds(bbrQuantum), bbrMaxQuantum)
 	return max(q, float64(2*b.mss))
 }
 
-func (b *BBR) bdp() float64 { return b.bw * b.minRTT.Seconds() }
+// seconds is Duration.Seconds without its division into whole seconds and the rest.
+func seconds(d time.Duration) float64 { return float64(d) * 1e-9 }
+
+func (b *BBR) bdp() float64 { return b.bw * seconds(b.minRTT) }
 
 func (b *BBR) bdpMultiple(gain float64) float64 {
 	if b.minRTT == 0 {

@@ -123,7 +123,7 @@ func (b *BBR) resetShortTermModel() {
 
 // updateAckAggregation estimates how much more may be acknowledged at once than the rate explains.
 func (b *BBR) updateAckAggregation(s AckSample) {
-	expected := b.bw * s.Now.Sub(b.extraAckedStart).Seconds()
+	expected := b.bw * seconds(s.Now.Sub(b.extraAckedStart))
 	if b.extraAckedDelivered <= expected {
 		b.extraAckedDelivered, b.extraAckedStart, expected = 0, s.Now, 0
 	}

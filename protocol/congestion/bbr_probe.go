@@ -117,7 +117,7 @@ func (b *BBR) timeToCruise() bool {
 	if inflight > b.inflightWithHeadroom() {
 		return false
 	}
-	return inflight <= b.quantized(b.maxBw()*b.minRTT.Seconds())
+	return inflight <= b.quantized(b.maxBw()*seconds(b.minRTT))
 }
 
 func (b *BBR) timeToGoDown() bool {

@@ -22,6 +22,12 @@ const (
 )
 
 // Cubic is the CUBIC congestion controller (RFC 9438) with HyStart++ (RFC 9406).
+//
+// Where RFC 9438 leaves a choice, or it is another: a loss counts the window and not what was in flight,
+// except where the application was the limit (4.6); the floor is two datagrams for marks too, as RFC 9002
+// has it; in slow start a window grows when more than half of it is used; the curve's clock stands still
+// while the application is the limit (5.8); a loss is undone when all of its episode arrived (4.9.2), and
+// persistent congestion, which is our timeout (4.8), never.
 type Cubic struct {
 	mss     int           // largest datagram, the "segment" of the RFCs
 	srtt    time.Duration // 0: not known yet
@@ -110,12 +116,8 @@ func (c *Cubic) Acked(s AckSample) {
 }
 
 func (c *Cubic) ackedSlowStart(s AckSample, bytes float64) {
-	if s.RoundStart {
-		c.hystart.startRound()
-	}
-	c.hystart.sample(s.RTT, s.Packets)
-	if c.hystart.over() {
-		c.ssthresh = c.window
+	if c.overshoots(s) {
+		c.ssthresh, c.prior = c.window, c.window
 		c.leaveSlowStart()
 		return
 	}
@@ -135,12 +137,22 @@ func (c *Cubic) ackedSlowStart(s AckSample, bytes float64) {
 	}
 }
 
-// leaveSlowStart starts the curve at its plateau when no loss has set one.
-func (c *Cubic) leaveSlowStart() {
-	if c.wMax < c.window {
-		c.wMax = c.window
+// overshoots runs HyStart++, in the first slow start only: later ones know where to stop (RFC 9406,
+// section 4.3).
+func (c *Cubic) overshoots(s AckSample) bool {
+	if !math.IsInf(c.ssthresh, 1) {
+		return false
 	}
-	c.prior = c.window
+	if s.RoundStart {
+		c.hystart.startRound()
+	}
+	c.hystart.sample(s.RTT, s.Packets)
+	return c.hystart.over()
+}
+
+// leaveSlowStart starts the curve at its plateau, K = 0 (RFC 9438, sections 4.8 and 4.10).
+func (c *Cubic) leaveSlowStart() {
+	c.wMax = c.window
 	c.epoch = 0
 	c.hystart = hystart{}
 }
@@ -243,15 +255,11 @@ func (c *Cubic) restart() {
 	c.canUndo = false
 }
 
-// Undo goes back to before the last episode (RFC 9438, section 4.9).
+// Undo goes back to before the last episode, unless the window has come further meanwhile (RFC 9438,
+// section 4.9.2). HyStart++ begins anew.
 func (c *Cubic) Undo(monotime.Time) {
-	if !c.canUndo {
-		return
+	if c.canUndo && c.window < c.undo.window {
+		c.cubicState, c.hystart = c.undo, hystart{}
 	}
 	c.canUndo = false
-	window := max(c.window, c.undo.window)
-	c.cubicState = c.undo
-	c.window = window
-	c.epoch = 0
-	c.hystart = hystart{}
 }

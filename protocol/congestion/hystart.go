@@ -19,9 +19,11 @@ const (
 
 // hystart leaves slow start when the RTT begins to rise, before the queue overflows.
 //
-// It differs from RFC 9406 in one thing: five rounds of doubt grow the window threefold, which a queue
-// of one bandwidth-delay product does not survive. So slow start ends at once when the RTT of a round
-// is far above that of the round before, or rises once more while in doubt.
+// It differs from RFC 9406 in two things. A sample counts for half of the packets it acknowledges, see
+// hystartMaxWeight. And five rounds of doubt grow the window threefold, which a queue of one
+// bandwidth-delay product does not survive; so slow start ends at once when the RTT of a round is far above
+// that of the round before, or rises once more while in doubt. Growth is not held to a few packets for
+// each acknowledgement, since all that leaves is paced (section 4.3: L is infinity).
 type hystart struct {
 	css         bool // conservative slow start: an exit is being checked
 	certain     bool // the queue is beyond doubt
