@@ -42,14 +42,6 @@ const (
 	adaptivePacing = 1.2
 	// adaptiveMinWindow in datagrams keeps acknowledgements flowing.
 	adaptiveMinWindow = 4
-	// adaptiveComeback is the part of the window that a path gets back that was dead for a while, at
-	// its first sign of life.
-	adaptiveComeback = 0.25
-	// startupFull ends the search for the rate: so many rounds without startupGrowth.
-	startupFull   = 3
-	startupGrowth = 1.25
-	// startupLoss above the floor ends it after one such round.
-	startupLoss = 0.1
 )
 
 // adaptiveMode is what the controller is doing.
@@ -178,41 +170,6 @@ func (a *Adaptive) Acked(s AckSample) {
 	a.window = max(a.window, a.minWindow())
 }
 
-// ackedStartup doubles the window each round until there is a queue, or the rate grows no more.
-func (a *Adaptive) ackedStartup(s AckSample) {
-	if !s.Rate.AppLimited || 2*s.PriorInFlight > int(a.window) {
-		a.window += float64(s.Bytes)
-	}
-	if a.path.queue() > a.target() {
-		a.leaveStartup(s.Now)
-		return
-	}
-	if !s.RoundStart {
-		return
-	}
-	ratio, n := a.loss.round()
-	if s.Rate.AppLimited || a.path.rate <= 0 {
-		return
-	}
-	if a.path.rate >= startupGrowth*a.fullRate {
-		a.fullRate, a.fullRounds = a.path.rate, 0
-		if n >= lossPackets {
-			a.loss.floor = ratio // the rate still grew: this loss has another reason
-		}
-		return
-	}
-	a.fullRounds++
-	if a.fullRounds >= startupFull || n >= lossPackets && ratio > a.loss.floor+startupLoss {
-		a.leaveStartup(s.Now)
-	}
-}
-
-func (a *Adaptive) leaveStartup(now monotime.Time) {
-	a.fullRate, a.fullRounds = 0, 0
-	a.cut(now, min(a.fill(), a.window))
-	a.before = a.window
-}
-
 // cut lowers the window and waits to see what that does to the queue.
 func (a *Adaptive) cut(now monotime.Time, window float64) {
 	if a.streak == 0 {
@@ -275,85 +232,6 @@ func (a *Adaptive) excessLoss() bool {
 	return a.loss.excess >= lossRounds
 }
 
-// ackedSettle waits for the round trips of what was sent after a cut.
-func (a *Adaptive) ackedSettle(s AckSample) {
-	if s.RTT <= 0 || s.Now.Add(-s.RTT).Before(a.cutAt) {
-		return
-	}
-	if a.settled.IsZero() {
-		a.settled = s.Now.Add(max(a.path.base(), timerNoise))
-		a.loss.round()
-	}
-	if a.afterCut == 0 || s.RTT < a.afterCut {
-		a.afterCut = s.RTT
-	}
-	over := !s.Now.Before(a.settled)
-	switch {
-	case a.cutLoss:
-		if over {
-			a.judgeLoss()
-		}
-	case a.drained() && !(a.testing && a.baseFell()):
-		a.saw = true
-		if a.testing {
-			a.compete.left = s.Now
-		}
-		a.mode, a.testing, a.streak = adaptiveCruise, false, 0
-	case over:
-		a.notDrained(s.Now)
-	}
-}
-
-// timerNoise is by how much round trips differ for reasons of their own where the path is very short.
-const timerNoise = 2 * time.Millisecond
-
-func (a *Adaptive) drained() bool {
-	q := a.afterCut - a.path.base()
-	return q <= time.Duration(adaptiveDrained*float64(a.target()))
-}
-
-// baseFell reports whether the cut uncovered a shorter round trip than any before. Then the base was
-// wrong, and that the queue is at it says nothing.
-func (a *Adaptive) baseFell() bool {
-	return a.baseCut-a.path.base() > time.Duration(adaptiveDrained*float64(a.target()))
-}
-
-// notDrained: a queue stands that is not this flow's.
-func (a *Adaptive) notDrained(now monotime.Time) {
-	if a.testing {
-		a.testing = false
-		a.mode = adaptiveCompete
-		a.window = a.compete.cubic.window
-		a.compete.tested = now
-		return
-	}
-	a.streak++
-	if a.streak >= adaptiveStreak {
-		a.enterCompete(now)
-		return
-	}
-	base := a.path.base()
-	share := float64(base) / float64(max(a.afterCut, base)) * adaptiveMargin
-	streak, before := a.streak, a.before
-	a.cut(now, a.window*max(share, adaptiveMinCut))
-	a.streak, a.before = streak, before
-}
-
-// judgeLoss decides what a cut for loss has shown: loss that stays where it was has nothing to do
-// with the window.
-func (a *Adaptive) judgeLoss() {
-	a.mode, a.cutLoss = adaptiveCruise, false
-	a.loss.excess = 0
-	ratio, n := a.loss.round()
-	if n < lossPackets/2 {
-		return
-	}
-	a.loss.floor = ratio
-	if ratio > a.loss.suspect*adaptiveSameLoss {
-		a.window = max(a.window, a.before)
-	}
-}
-
 // Lost takes losses and marks.
 func (a *Adaptive) Lost(s LossSample) {
 	a.loss.lost(s.Packets)
@@ -365,16 +243,6 @@ func (a *Adaptive) Lost(s LossSample) {
 	case s.ECN > 0 && s.Episode && a.mode != adaptiveSettle:
 		a.cut(s.Now, a.window*adaptiveMarkCut)
 	}
-}
-
-// suspend is the answer to a path on which nothing arrived for long.
-func (a *Adaptive) suspend() {
-	a.suspended = max(a.suspended, a.window)
-	a.window = float64(minWindowPackets * a.mss)
-	a.mode = adaptiveStartup
-	a.fullRate, a.fullRounds, a.streak = 0, 0, 0
-	a.testing, a.cutLoss = false, false
-	a.path.restart()
 }
 
 // Undo takes back what the last episode did.
