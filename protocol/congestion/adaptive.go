@@ -83,9 +83,15 @@ type Adaptive struct {
 	streak   int           // cuts in a row that did not drain the queue
 	testing  bool          // the cut only tests, in competition, whether the queue is still another's
 
-	saw       bool // a cut has drained the queue before: the base is to be trusted
-	compete   competitor
-	suspended float64 // window before the path died, 0: it lives
+	firstCut  float64       // window after the first cut of a streak
+	firstLeft time.Duration // smallest round trip after it
+	limited   bool          // the application limited what was sent after the cut
+
+	saw     bool // a cut has drained the queue before: the base is to be trusted
+	compete competitor
+	ceiling ceiling
+	dead    bool    // nothing arrives any more
+	known   float64 // window that filled the path before it died; 0: nothing to come back to
 }
 
 // NewAdaptive returns an adaptive controller.
@@ -110,7 +116,7 @@ func (a *Adaptive) PacingRate() uint64 {
 	if a.mode == adaptiveStartup {
 		gain = slowStartPacing
 	}
-	return uint64(gain * a.window / a.path.smoothed.Seconds())
+	return uint64(a.ceiling.limit(gain * a.window / a.path.smoothed.Seconds()))
 }
 
 // SetMaxDatagram tells the largest datagram of the path.
@@ -151,9 +157,8 @@ func (a *Adaptive) carried() float64 {
 
 // Acked takes what one acknowledgement frame brought.
 func (a *Adaptive) Acked(s AckSample) {
-	if a.suspended > 0 {
-		a.window = max(a.window, adaptiveComeback*a.suspended)
-		a.suspended = 0
+	if a.dead {
+		a.revive(s)
 	}
 	a.path.acked(s, a.mode == adaptiveCompete)
 	a.loss.acked(s)
@@ -178,7 +183,7 @@ func (a *Adaptive) cut(now monotime.Time, window float64) {
 	a.window = max(window, a.minWindow())
 	a.mode = adaptiveSettle
 	a.cutAt, a.settled, a.afterCut, a.baseCut = now, 0, 0, a.path.base()
-	a.cutLoss, a.testing = false, false
+	a.cutLoss, a.testing, a.limited = false, false, false
 	a.rounds = 0
 }
 
@@ -192,13 +197,17 @@ func (a *Adaptive) ackedCruise(s AckSample) {
 	}
 	if s.RoundStart {
 		a.rounds++
+		if a.ceiling.round() {
+			a.rounds = 0
+		}
 		if a.excessLoss() {
+			a.ceiling.suspect = a.path.rate
 			a.cut(s.Now, adaptiveLossCut*min(a.window, a.carried()))
 			a.cutLoss = true
 			return
 		}
 	}
-	if !s.Rate.AppLimited {
+	if !s.Rate.AppLimited && !a.ceiling.holds() {
 		a.window += a.step() * float64(s.Bytes) / a.window
 	}
 }
@@ -207,12 +216,17 @@ func (a *Adaptive) ackedCruise(s AckSample) {
 func (a *Adaptive) step() float64 {
 	mss := float64(a.mss)
 	step := adaptiveGrowth * math.Sqrt(a.window/mss) * mss
-	expected := a.target().Seconds() * a.path.rate / step
-	late := float64(a.rounds) - adaptiveHurry*(expected+2)
+	late := a.rounds - a.hurryAfter()
 	if late <= 0 {
 		return step
 	}
-	return min(step*math.Exp2(late/2), a.window/2)
+	return min(step*math.Exp2(float64(late)/2), a.window/2)
+}
+
+// hurryAfter is after how many rounds without a queue the path must have become faster.
+func (a *Adaptive) hurryAfter() int {
+	step := adaptiveGrowth * math.Sqrt(a.window/float64(a.mss)) * float64(a.mss)
+	return int(adaptiveHurry * (a.target().Seconds()*a.path.rate/step + 2))
 }
 
 // excessLoss reports whether a round lost more than the floor explains.
@@ -227,6 +241,7 @@ func (a *Adaptive) excessLoss() bool {
 		a.loss.excess = 0
 		return false
 	}
+	a.ceiling.refute()
 	a.loss.excess++
 	a.loss.suspect = ratio
 	return a.loss.excess >= lossRounds

@@ -119,6 +119,12 @@ func (p *pathModel) sample(now monotime.Time, rtt time.Duration, competing bool)
 	p.peak = max(p.peak, p.queue())
 }
 
+// rebase sets the round trip without a queue.
+func (p *pathModel) rebase(now monotime.Time, base time.Duration) {
+	p.baseNow, p.baseOld, p.baseSince = base, 0, now
+	p.peak, p.peakOld, p.peakSince = 0, 0, now
+}
+
 // restart forgets what a long silence made doubtful: all but the base.
 func (p *pathModel) restart() {
 	p.near, p.nearOld, p.nearSamples = 0, 0, 0

@@ -8,9 +8,12 @@ const (
 	startupGrowth = 1.25
 	// startupLoss above the floor ends it after one such round.
 	startupLoss = 0.1
-	// adaptiveComeback is the part of the window that a path gets back that was dead for a while, at
-	// its first sign of life.
-	adaptiveComeback = 0.25
+	// comebackSame is the part of the window that filled the path before it died, that a path gets
+	// back at its first sign of life, if the round trip says that it is the same (as in
+	// draft-ietf-tsvwg-careful-resume). One round later the window is what it was.
+	comebackSame = 0.5
+	// comebackOther is the part that a path gets whose round trip is another.
+	comebackOther = 0.25
 )
 
 // ackedStartup doubles the window each round until there is a queue, or the rate grows no more.
@@ -20,6 +23,11 @@ func (a *Adaptive) ackedStartup(s AckSample) {
 	}
 	if a.path.queue() > a.target() {
 		a.leaveStartup(s.Now)
+		return
+	}
+	if a.known > 0 && a.window >= a.known {
+		a.window, a.known = a.known, 0
+		a.mode, a.rounds = adaptiveCruise, 0
 		return
 	}
 	if !s.RoundStart {
@@ -43,17 +51,37 @@ func (a *Adaptive) ackedStartup(s AckSample) {
 }
 
 func (a *Adaptive) leaveStartup(now monotime.Time) {
-	a.fullRate, a.fullRounds = 0, 0
+	a.fullRate, a.fullRounds, a.known = 0, 0, 0
 	a.cut(now, min(a.fill(), a.window))
 	a.before = a.window
 }
 
-// suspend is the answer to a path on which nothing arrived for long.
+// suspend is the answer to a path on which nothing arrived for long. The loss says nothing about the
+// floor.
 func (a *Adaptive) suspend() {
-	a.suspended = max(a.suspended, a.window)
+	if !a.dead {
+		a.known = min(a.window, a.path.best()*a.path.base().Seconds())
+	}
+	a.dead = true
 	a.window = float64(minWindowPackets * a.mss)
 	a.mode = adaptiveStartup
 	a.fullRate, a.fullRounds, a.streak = 0, 0, 0
 	a.testing, a.cutLoss = false, false
+	a.loss.round()
 	a.path.restart()
+}
+
+// revive takes the first sign of life. No queue of this flow outlasts the silence, so another round
+// trip means another path.
+func (a *Adaptive) revive(s AckSample) {
+	a.dead = false
+	if s.RTT > 0 && s.RTT-a.path.base() <= a.target() {
+		a.window = max(a.window, comebackSame*a.known)
+		return
+	}
+	a.window = max(a.window, comebackOther*a.known)
+	a.known = 0
+	if s.RTT > 0 {
+		a.path.rebase(s.Now, s.RTT)
+	}
 }

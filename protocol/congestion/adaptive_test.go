@@ -105,8 +105,8 @@ func TestAdaptiveCompetesWhenCutsDoNotDrainTheQueue(t *testing.T) {
 	p, a := newAdaptivePath(t)
 	p.run(3 * time.Second)
 	before := a.Window()
-	for range 300 {
-		p.stand(25 * time.Millisecond)
+	for i := range 300 {
+		p.stand(20*time.Millisecond + time.Duration(i%40)*time.Millisecond/4) // a sawtooth
 		p.run(5 * time.Millisecond)
 	}
 	require.True(t, a.mode == adaptiveCompete || a.testing)
@@ -166,11 +166,61 @@ func TestAdaptiveComesBackFromADeadPath(t *testing.T) {
 	before := a.Window()
 	a.Lost(LossSample{Now: p.now, Bytes: 1200, Packets: 1, Episode: true, Persistent: true})
 	require.Equal(t, 2*testPacketSize, a.Window(), "persistent congestion: the minimum")
-	p.run(20 * time.Millisecond)
-	p.run(5 * time.Millisecond)
-	require.GreaterOrEqual(t, a.Window(), before/4, "a sign of life")
-	p.run(500 * time.Millisecond)
+	p.run(p.base)
+	require.GreaterOrEqual(t, float64(a.Window()), 0.45*float64(before), "a sign of life, and the round trip is that of before")
+	p.run(2 * p.base)
+	require.Equal(t, adaptiveCruise, a.mode, "it does not search for what it knows")
+	require.Greater(t, p.run(200*time.Millisecond), 0.9*p.rate)
+	require.Less(t, p.maxQueue, 12*time.Millisecond)
+}
+
+func TestAdaptiveIsCarefulWithAPathThatCameBackLonger(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	before := a.Window()
+	a.Lost(LossSample{Now: p.now, Bytes: 1200, Packets: 1, Episode: true, Persistent: true})
+	p.base += 50 * time.Millisecond
+	a.Acked(AckSample{Now: p.now, Bytes: 1200, Packets: 1, RTT: p.base, SmoothedRTT: p.base, MinRTT: p.base})
+	require.Less(t, float64(a.Window()), 0.3*float64(before), "it may be another path")
+	require.Zero(t, a.known, "so the rate is searched for")
+	p.run(2 * time.Second)
 	require.Greater(t, p.run(time.Second), 0.9*p.rate)
+}
+
+func TestAdaptiveForgetsTheLossOfAHole(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	a.Lost(LossSample{Now: p.now, Bytes: 120_000, Packets: 100, Episode: true, Persistent: true})
+	p.run(time.Second)
+	require.Less(t, a.loss.floor, 0.01)
+}
+
+func TestAdaptiveTakesAQueueThatNoCutMovesForTheWay(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	p.base += 30 * time.Millisecond // the route has changed
+	p.run(time.Second)
+	require.InDelta(t, float64(p.base), float64(a.path.base()), float64(2*time.Millisecond))
+	require.NotEqual(t, adaptiveCompete, a.mode, "there is nobody to compete with")
+	require.Greater(t, p.run(2*time.Second), 0.95*p.rate)
+	require.Less(t, p.maxQueue, 12*time.Millisecond)
+	p.base -= 30 * time.Millisecond
+	p.run(3 * time.Second)
+	require.InDelta(t, float64(p.base), float64(a.path.base()), float64(5*time.Millisecond), "and back, as each cut uncovers more of it")
+	require.Greater(t, p.run(2*time.Second), 0.95*p.rate)
+}
+
+func TestAdaptiveBelievesNoLongerWayWhileTheApplicationLimits(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(2 * time.Second)
+	a.streak, a.limited = 1, true
+	a.firstCut, a.firstLeft = 2*a.window, a.path.base()+30*time.Millisecond
+	a.afterCut = a.firstLeft
+	require.False(t, a.unmoved(), "a cut of what was not used moves nothing")
+	a.limited = false
+	require.True(t, a.unmoved())
+	a.firstCut = 1.01 * a.window
+	require.False(t, a.unmoved(), "and neither does one this small")
 }
 
 func TestAdaptiveTakesASpuriousCutBack(t *testing.T) {
