@@ -36,7 +36,7 @@ type fast struct {
 // wrapper may have its own.
 func newFast(pc net.PacketConn, want Features) *fast {
 	c, ok := pc.(*net.UDPConn)
-	if !ok || want == 0 {
+	if !ok {
 		return nil
 	}
 	raw, err := c.SyscallConn()

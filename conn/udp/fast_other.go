@@ -9,6 +9,7 @@ type fast struct{ many bool }
 
 type fastRead struct{}
 
+func steer(*Socket, int) bool                { return false }
 func newFast(net.PacketConn, Features) *fast { return nil }
 func newFastRead(int) *fastRead              { return nil }
 

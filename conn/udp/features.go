@@ -2,7 +2,7 @@ package udp
 
 import "strings"
 
-// Features are ways to move several datagrams with one system call. Each is tried when a socket is made,
+// Features are ways to have the system do more at once. Each is tried when a socket is made,
 // and switched off when the system refuses it later.
 type Features uint8
 
@@ -14,15 +14,18 @@ const (
 	Coalesce
 	// Many sends and receives several buffers in one call (sendmmsg, recvmmsg).
 	Many
+	// Steer has the kernel give the datagrams of a session to the one socket of several that share a port
+	// which has the session, wherever they come from (Linux SO_ATTACH_REUSEPORT_CBPF).
+	Steer
 
-	// AllFeatures is what a socket tries.
-	AllFeatures = Segment | Coalesce | Many
+	// AllFeatures is what sockets try.
+	AllFeatures = Segment | Coalesce | Many | Steer
 )
 
 var featureNames = []struct {
 	feature Features
 	name    string
-}{{Segment, "segment"}, {Coalesce, "coalesce"}, {Many, "many"}}
+}{{Segment, "segment"}, {Coalesce, "coalesce"}, {Many, "many"}, {Steer, "steer"}}
 
 // String names the features, "plain" when there are none.
 func (f Features) String() string {

@@ -16,7 +16,8 @@ func Listen(ctx context.Context, address string, features Features) (*Socket, er
 	return socks[0], nil
 }
 
-// ListenShared opens n sockets at the same address and port, among which the system spreads the peers.
+// ListenShared opens n sockets at the same address and port, among which the system spreads the
+// peers, or with Steer the sessions: by the last octet of the server's ID, modulo n, in the order of the result.
 // Systems that cannot share a port give one socket, whatever n is; so callers count what they got.
 func ListenShared(ctx context.Context, address string, n int, features Features) ([]*Socket, error) {
 	if n < 1 || !canShare {
@@ -42,6 +43,11 @@ func ListenShared(ctx context.Context, address string, n int, features Features)
 			return nil, err
 		}
 		socks = append(socks, s)
+	}
+	if features&Steer != 0 && len(socks) > 1 && steer(first, len(socks)) {
+		for _, s := range socks {
+			s.steered = true
+		}
 	}
 	return socks, nil
 }

@@ -65,6 +65,8 @@ type Socket struct {
 	info  Info
 	noECN atomic.Bool // the system refused to send ECN bits
 	fast  *fast       // nil: one system call a datagram
+
+	steered bool // the kernel knows whose datagrams are ours
 }
 
 // New prepares pc for batches, with those of the features that the system has. It takes pc over: closing the
@@ -124,6 +126,9 @@ func (s *Socket) Info() Info {
 	info := s.info
 	info.ECN = info.ECN && !s.noECN.Load()
 	info.Features = s.fast.features()
+	if s.steered {
+		info.Features |= Steer
+	}
 	return info
 }
 

@@ -17,6 +17,17 @@ const (
 	pnLenMask      = 0b0000_0011
 )
 
+// What a program outside Godwit, such as a filter in the kernel, needs to find the ID of the server that a
+// datagram is addressed to. It is the same in every version.
+const (
+	// ShortOctet is what the bits under ShortMask are in the first octet of a short header; the ID follows it.
+	ShortOctet, ShortMask = shortBits, shortFixedMask
+	// FinOctet is the first octet of a FIN.
+	FinOctet = longBits | longFin
+	// LongIDLenOffset is where the length of the destination ID stands in a long header; the ID follows it.
+	LongIDLenOffset = 1 + 4
+)
+
 // Long header types: the lowest two bits of the first octet.
 const (
 	longInit = iota

@@ -1,0 +1,56 @@
+package udp
+
+import (
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// steer has the kernel give datagrams to the socket that the last octet of the server's ID names, of n that
+// share the port in the order in which they were bound. It reports whether the kernel took the program.
+func steer(s *Socket, n int) bool {
+	raw, err := rawConn(s.pc)
+	if err != nil || raw == nil {
+		return false
+	}
+	program, err := bpf.Assemble(steering(uint32(n)))
+	if err != nil {
+		panic("BUG: the steering program does not assemble: " + err.Error())
+	}
+	filter := make([]unix.SockFilter, len(program))
+	for i, in := range program {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	_ = raw.Control(func(fd uintptr) {
+		err = unix.SetsockoptSockFprog(int(fd), unix.SOL_SOCKET, unix.SO_ATTACH_REUSEPORT_CBPF,
+			&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	})
+	return err == nil
+}
+
+// bySource makes the kernel hash the source, as it does without a program: no socket has this number.
+const bySource = 0xffffffff
+
+// steering is the program: it looks at a datagram's payload and returns the number of a socket. First packets
+// go by their source, since the ID in them is the client's invention. What is too short ends at socket 0,
+// where it is dropped.
+func steering(n uint32) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 0, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.FinOctet, SkipTrue: 3},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: wire.ShortMask},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.ShortOctet, SkipTrue: 4},
+		bpf.RetConstant{Val: bySource},
+
+		bpf.LoadAbsolute{Off: wire.LongIDLenOffset, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.ServerIDLen, SkipTrue: 3},
+		bpf.RetConstant{Val: bySource},
+
+		bpf.LoadAbsolute{Off: wire.ServerIDLen, Size: 1}, // of a short header: the ID follows one octet
+		bpf.Jump{Skip: 1},
+		bpf.LoadAbsolute{Off: wire.LongIDLenOffset + wire.ServerIDLen, Size: 1},
+		bpf.ALUOpConstant{Op: bpf.ALUOpMod, Val: n},
+		bpf.RetA{},
+	}
+}

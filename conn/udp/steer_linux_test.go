@@ -1,0 +1,68 @@
+package udp
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/bpf"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+func short(id [wire.ServerIDLen]byte) []byte {
+	b := append([]byte{wire.ShortOctet | 5}, id[:]...)
+	return append(b, make([]byte, 40)...)
+}
+
+func fin(id []byte) []byte {
+	b := append([]byte{wire.FinOctet, 0, 0, 0, 1, byte(len(id))}, id...)
+	return append(b, make([]byte, 40)...)
+}
+
+func TestTheSteeringProgramFollowsTheLastOctetOfTheServersID(t *testing.T) {
+	vm, err := bpf.NewVM(steering(3))
+	require.NoError(t, err)
+	for last := range 256 {
+		id := [wire.ServerIDLen]byte{1, 2, 3, 4, 5, 6, 7, byte(last)}
+		for _, datagram := range [][]byte{short(id), fin(id[:])} {
+			got, err := vm.Run(datagram)
+			require.NoError(t, err)
+			require.Equal(t, last%3, got)
+		}
+	}
+	for _, datagram := range [][]byte{{wire.FinOctet &^ 3, 0, 0, 0, 1, 8, 9, 9, 9, 9, 9, 9, 9, 9}, {0xff, 1}, fin([]byte{1, 2, 3, 4})} {
+		got, err := vm.Run(datagram)
+		require.NoError(t, err)
+		require.Equal(t, uint32(bySource), uint32(got))
+	}
+	for _, datagram := range [][]byte{nil, {wire.ShortOctet}, {wire.FinOctet, 0, 0}, {wire.FinOctet, 0, 0, 0, 1, 8, 1}} {
+		got, err := vm.Run(datagram)
+		require.NoError(t, err)
+		require.Zero(t, got)
+	}
+}
+
+func TestTheKernelSteersWhateverTheSource(t *testing.T) {
+	socks, err := ListenShared(context.Background(), "127.0.0.1:0", 4, AllFeatures)
+	require.NoError(t, err)
+	defer closeAll(socks)
+	require.NotZero(t, socks[3].Info().Features&Steer)
+	for i, s := range socks {
+		for range 8 { // as many sources: hashing them would go wrong for most
+			from := listen(t, "127.0.0.1:0")
+			id := [wire.ServerIDLen]byte{7: byte(4*i + i)}
+			_, err := from.WriteBatch([]Message{{Data: short(id), Remote: s.AddrPort()}})
+			require.NoError(t, err)
+			got := readOne(t, &socket{Socket: socks[(4*i+i)%4], in: socks[(4*i+i)%4].NewReadBatch(1)})
+			require.Equal(t, from.AddrPort(), got.Remote)
+		}
+	}
+}
+
+func TestSocketsWithoutSteeringStillShare(t *testing.T) {
+	socks, err := ListenShared(context.Background(), "127.0.0.1:0", 2, AllFeatures&^Steer)
+	require.NoError(t, err)
+	defer closeAll(socks)
+	require.Zero(t, socks[0].Info().Features&Steer)
+}
