@@ -56,6 +56,7 @@ func TestTheCommandPrintsComparesAndDraws(t *testing.T) {
 func TestTheCommandRefusesWhatItDoesNotUnderstand(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no controller is named": {"-controllers", "reno"},
+		`is named "fixed-no`:     {"-controllers", "fixed-none"},
 		"needs -golden":          {"-update"},
 		"nothing but flags":      {"loss"},
 		"missing closing":        {"-only", "("},
@@ -86,6 +87,15 @@ func TestAControllerOfOnesOwnAndATraceCanBePlayed(t *testing.T) {
 	row := all[0].Rows[0]
 	require.Equal(t, "trace dripping", row.Scenario.Name)
 	require.InDelta(t, Capacity(6_000_000)/1e6, row.Values[Goodput].Median, 0.4)
+}
+
+func TestAFixedRateIsAControllerToo(t *testing.T) {
+	s := single("fixed-20mbit", "fixed", "dsl,loss=10%")
+	s.Duration = 5 * time.Second
+	row, err := Measure(s, 1)
+	require.NoError(t, err)
+	require.InDelta(t, 18, row.Values[Goodput].Median, 0.8)
+	require.Empty(t, Grid("fixed-20mbit")[0].Targets)
 }
 
 func TestScenariosOfTheGridHaveNamesOfTheirOwn(t *testing.T) {

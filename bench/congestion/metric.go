@@ -31,6 +31,7 @@ const (
 	Needless = "needless %"
 	Back     = "back"
 	First    = "first ms"
+	Marked   = "marked %"
 	Done     = "done s"
 	P50      = "p50 ms"
 	P99      = "p99 ms"
@@ -49,6 +50,7 @@ var Metrics = []Metric{
 	{Needless, 2, func(r *Result) (float64, bool) {
 		return 100 * r.part(func(f *FlowResult) uint64 { return f.Spurious }), true
 	}, high},
+	{Marked, 2, func(r *Result) (float64, bool) { return 100 * r.Marked, r.marks }, high},
 	{Back, 2, func(r *Result) (float64, bool) { return r.Back, r.Back > 0 || len(r.Scenario.Changes) > 0 }, low},
 	{First, 1, func(r *Result) (float64, bool) {
 		if r.First == 0 { // nothing came any more

@@ -14,6 +14,10 @@ type Result struct {
 	Queue    sim.Histogram // the wait for the bottleneck, looked at every millisecond after the warm-up
 	Samples  []Sample      // the whole run, every SampleInterval
 
+	// Marked is the part of all datagrams that the way there marked CE, in the whole run.
+	Marked float64
+	marks  bool // the link marks or mangles
+
 	// Back is the goodput of all flows, in parts of the capacity, in the second that begins 20 round trips
 	// after the last Change.
 	Back float64

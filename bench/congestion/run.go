@@ -57,6 +57,9 @@ func Run(s *Scenario, seed uint64) (*Result, error) {
 	for _, f := range r.flows {
 		f.finish(r.world.Now(), (s.Duration - s.Warmup).Seconds())
 	}
+	st := r.up.Stats()
+	r.result.Marked = float64(st.Marked) / float64(max(st.Delivered, 1))
+	r.result.marks = link.ECN > 0 || link.L4S > 0 || link.Mangle != ""
 	return r.result, nil
 }
 

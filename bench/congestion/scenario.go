@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	cc "github.com/godwit-net/godwit/protocol/congestion"
@@ -16,6 +17,9 @@ type NewController = func(cc.Config) cc.Controller
 // Controllers are those that flows may name beside the ones of protocol/congestion: a place for yours.
 var Controllers = map[string]NewController{}
 
+// fixedPrefix begins names like fixed-40mbit: congestion.NewFixed with that rate of UDP payload.
+const fixedPrefix = "fixed-"
+
 func controller(name string) (NewController, error) {
 	if c := Controllers[name]; c != nil {
 		return c, nil
@@ -23,7 +27,13 @@ func controller(name string) (NewController, error) {
 	if c, ok := cc.Named(name); ok {
 		return c, nil
 	}
-	return nil, fmt.Errorf("no controller is named %q: use one of %v, or add yours to Controllers", name, cc.Names())
+	if rate, ok := strings.CutPrefix(name, fixedPrefix); ok {
+		if link, err := sim.ParseLink("rate=" + rate); err == nil && link.Rate > 0 {
+			return func(c cc.Config) cc.Controller { return cc.NewFixed(c, uint64(link.Rate/8)) }, nil
+		}
+	}
+	return nil, fmt.Errorf("no controller is named %q: use one of %v, fixed-40mbit for a fixed rate, or add yours to Controllers",
+		name, cc.Names())
 }
 
 // Flow is a session and what its application sends, from its start to the end of the run.
