@@ -67,7 +67,7 @@ mutate: ## take checks out, one by one, and see tests fail; writes spec/mutation
 	$(GO) run ./cmd/mutate -list spec/mutations.txt -report spec/mutations.md
 
 vectors: ## write spec/vectors anew; read the diff
-	$(GO) test ./protocol/wire ./crypto ./crypto/handshake -run Vector -update
+	$(GO) test ./protocol/wire ./protocol/fec ./crypto ./crypto/handshake -run Vector -update
 
 e2e: ## real programs through a tunnel, the kernel's TCP beside us; for root, with the packages of .ci/packages
 	$(GO) test -tags e2e -count=1 -v -p 1 ./cmd/godwit/e2e ./bench/kernel
