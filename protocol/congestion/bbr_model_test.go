@@ -197,6 +197,9 @@ func TestBBRRaisesTheWindowByWhatArrivesAndLowersItAtOnce(t *testing.T) {
 	b.fullBwReached = true
 	b.setCwnd(AckSample{Bytes: 2400})
 	require.InDelta(t, 200_000, b.cwnd, 0.001, "twice the product")
+	b.extraAcked.now = 5000
+	b.setCwnd(AckSample{Bytes: 24_000})
+	require.InDelta(t, 205_000, b.cwnd, 0.001, "and what is acknowledged at once")
 	b = NewBBR(Config{MaxDatagram: testPacketSize})
 	b.minRTT, b.bw, b.delivered = 10*ms, 1e5, 11_999
 	b.setCwnd(AckSample{Bytes: 1200})
@@ -239,7 +242,8 @@ func TestBBRRestoresItsWindowAfterRecovery(t *testing.T) {
 	w.send(10)
 	w.pass(40 * ms)
 	w.ack(2)
-	before := w.b.cwnd
+	before := w.b.cwnd + 100_000
+	w.b.cwnd = before
 	w.lose(1)
 	require.True(t, w.b.inRecovery)
 	w.b.cwnd = 6000

@@ -102,9 +102,20 @@ func TestBBRNeedsSixReportsAndTwoPercentOfLossToLeaveStartup(t *testing.T) {
 		require.Equal(t, c.leaves, w.b.fullBwReached, c.name)
 		if c.leaves {
 			require.Equal(t, bbrDrain, w.b.state)
-			require.Equal(t, max(w.b.bdp(), float64((c.flight/2-1-c.reports*c.per+1)*testPacketSize)),
-				w.b.inflightLongterm, "what the round delivered")
 		}
+	}
+}
+
+// Section 5.3.1.3: what may be in flight after that is what was delivered, or the product.
+func TestBBRTakesWhatARoundDeliveredForSafeWhenLossEndsStartup(t *testing.T) {
+	for delivered, want := range map[float64]float64{60_000: 100_000, 140_000: 140_000} {
+		b := NewBBR(Config{})
+		b.minRTT, b.bw, b.inflightLatest = 100*ms, 1e6, delivered
+		b.lossRoundEnded, b.lossEvents = true, bbrStartupLossEvents
+		b.rs = RateSample{TxInFlight: 100_000, Lost: 2001}
+		b.checkStartupDone()
+		require.Equal(t, bbrDrain, b.state)
+		require.InDelta(t, want, b.inflightLongterm, 0.001)
 	}
 }
 

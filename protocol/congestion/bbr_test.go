@@ -310,6 +310,9 @@ func TestBBRGoesBackToTheProbeThatASpuriousEpisodeEnded(t *testing.T) {
 	require.Equal(t, bbrProbeRefill, b.state, "the probe begins again")
 	require.Equal(t, longterm, b.inflightLongterm)
 	require.Equal(t, cwnd, b.cwnd)
+	b.startCruise()
+	b.Undo(p.now)
+	require.Equal(t, bbrProbeCruise, b.state, "once")
 }
 
 // Case A.21, section 5.5.10.2.

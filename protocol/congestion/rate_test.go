@@ -200,6 +200,27 @@ func TestTheRateIsTheSlowerOfSendingAndArrival(t *testing.T) {
 	}
 }
 
+// Section 4.1.1.2.2: acknowledgements that were held up come as fast as they like; what leaves between them
+// still left at the rate of the path.
+func TestCompressedAcknowledgementsAreCappedByTheRateOfSending(t *testing.T) {
+	p := newWirePath()
+	start := p.now
+	for i := range 200 {
+		p.now = start.Add(time.Duration(i) * ms)
+		p.send()
+		held := i >= 100 && i < 130 // nothing comes back for 30 ms
+		for !held && p.acked < len(p.sent) && p.now.Sub(p.sent[p.acked]) >= testRTT {
+			r, _ := p.ackNext(1)
+			require.LessOrEqual(t, r.BytesPerSecond, uint64(1_100_000), "at %d ms", i)
+			if i == 130 { // in the middle of what was held up, an instant long
+				p.now = p.now.Add(time.Microsecond)
+				p.send()
+			}
+		}
+	}
+	require.Greater(t, p.acked, 130)
+}
+
 // Section 4.1.1.2.1: an interval reaches from one acknowledgement to another, not from a sending.
 func TestAnIntervalBeginsWithTheAcknowledgementBeforeTheSending(t *testing.T) {
 	p := newWirePath()
