@@ -87,17 +87,57 @@ func (sh *shard) read(buffers int) {
 	}
 }
 
-// handle takes one batch of datagrams.
+// handle takes one batch of datagrams: what belongs to sessions first, in its order, then first packets, each
+// of which may cost as much as hundreds of the others.
 func (sh *shard) handle(r *reader, msgs []udp.Message) {
 	now := sh.endpoint.now()
+	firsts := 0
+	var locked *shard
 	for i := range msgs {
-		d := protocol.Datagram{
-			Data: msgs[i].Data,
-			Addr: protocol.AddrPair{Local: msgs[i].Local, Remote: msgs[i].Remote},
-			ECN:  wire.ECN(msgs[i].ECN),
+		if isFirst(msgs[i].Data) {
+			firsts++
+			continue
 		}
-		sh.home(d.Data).dispatch(r, now, d)
+		if home := sh.home(msgs[i].Data); home != locked {
+			locked.unlock()
+			home.mu.Lock()
+			locked = home
+		}
+		locked.dispatch(r, now, datagram(&msgs[i]))
 	}
+	locked.unlock()
+	sh.deliver(r, now)
+	for i := 0; i < len(msgs) && firsts > 0; i++ {
+		if isFirst(msgs[i].Data) {
+			firsts--
+			sh.mu.Lock()
+			sh.dispatch(r, now, datagram(&msgs[i]))
+			sh.unlock()
+		}
+	}
+	sh.deliver(r, now)
+}
+
+// isFirst reports whether a datagram asks for a new session.
+func isFirst(data []byte) bool { return kindOf(data) == wire.KindInit }
+
+// unlock gives the lock of a shard up, if there is one.
+func (sh *shard) unlock() {
+	if sh != nil {
+		sh.mu.Unlock()
+	}
+}
+
+func datagram(m *udp.Message) protocol.Datagram {
+	return protocol.Datagram{
+		Data: m.Data,
+		Addr: protocol.AddrPair{Local: m.Local, Remote: m.Remote},
+		ECN:  wire.ECN(m.ECN),
+	}
+}
+
+// deliver gives sessions what was dispatched to them, and sends what the endpoints' cores answer.
+func (sh *shard) deliver(r *reader, now monotime.Time) {
 	for i := range r.routes {
 		if s := r.routes[i].session; s != nil {
 			s.receive(now, r.routes[i:])
@@ -155,10 +195,9 @@ func kindOf(data []byte) wire.Kind {
 }
 
 // dispatch finds the session of one datagram, or lets the endpoint's core deal with it. A session that is
-// complete with this datagram is routed without one, so that it can say what it has to say.
+// complete with this datagram is routed without one, so that it can say what it has to say. The caller holds
+// the shard's lock.
 func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
 	first := kindOf(d.Data) == wire.KindInit
 	if first && !sh.endpoint.listening.Load() {
 		sh.ignored.Add(1)
