@@ -89,6 +89,15 @@ const (
 //
 // Where the draft contradicts itself, its pseudocode counts: inflight_longterm does not bound the window in
 // Drain (5.6.1, 5.6.4.7), and is not lowered by a probe that the application limited (5.5.10.2, A.6).
+//
+// What to expect of it: one stream on 50 Mbit/s and 40 ms with a queue of one bandwidth-delay product gets
+// 46.9 / 29.1 / 5.6 / 1.8 Mbit/s at 0 / 1 / 5 / 10 % random loss (simulator, medians of 5 seeds). Above 2 %
+// every probe ends at once, by design. At 1 % each round of loss lowers inflight_shortterm to what the round
+// delivered, which leaves no room for the up to sixteen packets that wait for their acknowledgement; with
+// that room it would be 39.7. picoquic's port, which follows an earlier revision, is measured at
+// 48.0 / 17.7 / 5.5 / 1.6 on such a link. It conserves packets for a round after a loss, which the draft
+// has given up: so changed, ours gets 13.6 at 1 %. And it skips ProbeRTT while the round trip stays near
+// its minimum: without ProbeRTT ours gets 47.6 at no loss.
 type BBR struct {
 	mss         int
 	initialCwnd float64
