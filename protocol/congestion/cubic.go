@@ -247,6 +247,15 @@ func (c *Cubic) backOff(s LossSample) {
 	c.hystart = hystart{}
 }
 
+// ease takes the window down to a part of it, by less than a loss does. What is left is the plateau from
+// which it grows again, and slow start is over.
+func (c *Cubic) ease(part float64) {
+	c.window = max(c.window*part, c.minWindow())
+	c.ssthresh, c.wMax, c.prior = c.window, c.window, c.window
+	c.epoch, c.canUndo = 0, false
+	c.hystart = hystart{}
+}
+
 // restart is the answer to persistent congestion (RFC 9002, section 7.6.2): the minimum window, and
 // slow start up to where the trouble may have begun.
 func (c *Cubic) restart() {

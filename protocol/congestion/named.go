@@ -7,6 +7,7 @@ var named = map[string]func(Config) Controller{
 	"adaptive": func(c Config) Controller { return NewAdaptive(c) },
 	"bbr":      func(c Config) Controller { return NewBBR(c) },
 	"cubic":    func(c Config) Controller { return NewCubic(c) },
+	"prague":   func(c Config) Controller { return NewPrague(c) },
 }
 
 // Named returns the constructor of the controller that calls itself name, or false if there is none.

@@ -7,7 +7,7 @@ import (
 )
 
 func TestControllersAreFoundByTheirNames(t *testing.T) {
-	require.Equal(t, []string{"adaptive", "bbr", "cubic"}, Names())
+	require.Equal(t, []string{"adaptive", "bbr", "cubic", "prague"}, Names())
 	for _, name := range Names() {
 		construct, ok := Named(name)
 		require.True(t, ok)

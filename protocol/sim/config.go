@@ -51,7 +51,7 @@ type Config struct {
 	Queue    int           // bytes of IP packets that wait for Rate, the one being sent included; drop-tail
 	QueueBDP float64       // Queue as a multiple of Rate times twice Delay; used when Queue is 0
 	ECN      time.Duration // ECN-capable datagrams that wait at least this long in the queue are marked CE; 0: never
-	L4S      time.Duration // the same for ECT(1), in place of ECN: the step of an L4S queue (RFC 9332); 0: as ECN says
+	L4S      time.Duration // the same for ECT(1), in place of ECN: the step of an L4S queue, two packets at least (RFC 9332); 0: as ECN says
 	Mangle   string        // what something behind the queue does to ECN bits: one of Mangles; empty: nothing
 
 	Trace       string // delivery opportunities instead of Rate: "starlink" or "lte"; empty: none

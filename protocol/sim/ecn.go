@@ -20,11 +20,23 @@ const (
 // Mangles returns what Config.Mangle may be.
 func Mangles() []string { return []string{mangleBleach, mangleCE, mangleECT1} }
 
+// stepPackets is the least queue at which ECT(1) is marked, in full packets: on a slow link one packet
+// alone takes longer than the step (RFC 9332, appendix A.1).
+const stepPackets = 2
+
+// step is the wait from which on ECT(1) is marked.
+func (l *Link) step() time.Duration {
+	if l.config.Rate == 0 {
+		return l.config.L4S
+	}
+	return max(l.config.L4S, transmission(stepPackets*l.config.mtu(), l.config.Rate))
+}
+
 // mark returns the ECN bits of a datagram behind the queue, in which it waited, and whatever mangles them.
 func (l *Link) mark(ecn uint8, waited time.Duration) uint8 {
 	step := l.config.ECN
 	if ecn == ect1 && l.config.L4S > 0 {
-		step = l.config.L4S
+		step = l.step()
 	}
 	if step > 0 && waited >= step && ecn != ecnNot {
 		l.stats.Marked++

@@ -33,8 +33,10 @@ func TestL4SPacketsHaveAStepOfTheirOwn(t *testing.T) {
 		wait      int
 		ecn, want uint8
 	}{
-		{"ecn=5ms,l4s=1ms", 1, ect1, ecnCE},
-		{"ecn=5ms,l4s=1ms", 0, ect1, ect1},
+		{"ecn=5ms,l4s=1ms", 1, ect1, ect1}, // a packet takes a millisecond, and two are allowed
+		{"ecn=5ms,l4s=1ms", 2, ect1, ecnCE},
+		{"ecn=5ms,l4s=3ms", 2, ect1, ect1},
+		{"ecn=5ms,l4s=3ms", 3, ect1, ecnCE},
 		{"ecn=5ms,l4s=1ms", 4, ect0, ect0},
 		{"ecn=5ms,l4s=1ms", 5, ect0, ecnCE},
 		{"l4s=1ms", 20, ect0, ect0},

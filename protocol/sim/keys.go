@@ -31,7 +31,7 @@ var linkKeys = []linkKey{
 		set:  setQueue, get: getQueue,
 	},
 	durationKey("ecn", "5ms", "mark CE after this long in the queue", func(c *Config) *time.Duration { return &c.ECN }),
-	durationKey("l4s", "1ms", "mark CE on ECT(1) after this long in the queue, in place of ecn", func(c *Config) *time.Duration { return &c.L4S }),
+	durationKey("l4s", "1ms", "mark CE on ECT(1) after this long, and two packets, in the queue, in place of ecn", func(c *Config) *time.Duration { return &c.L4S }),
 	{
 		name: "mangle", example: "bleach", wants: "bleach, ce, ect1 or none",
 		help: "ECN bits behind the queue: bleach clears them, ce sets CE on all, ect1 turns ECT(0) into ECT(1)",
