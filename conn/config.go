@@ -93,7 +93,7 @@ type Config struct {
 	MaxStreams, MaxUniStreams int
 	// StreamWindow and SessionWindow bound the data that waits for the application, in bytes, in one stream
 	// and in all together. Windows start small and grow to this while the application keeps reading; memory
-	// is used only for what waits. 0: 16 MiB and 32 MiB.
+	// is used only for what waits. 0: 32 MiB and 64 MiB.
 	StreamWindow, SessionWindow int
 	// MaxDatagram bounds the datagrams sent, in bytes of UDP payload, from 1200. 0: what the path carries.
 	MaxDatagram int

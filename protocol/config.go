@@ -33,8 +33,8 @@ const (
 const (
 	DefaultStreamWindow     = 256 << 10
 	DefaultSessionWindow    = 512 << 10
-	DefaultMaxStreamWindow  = 16 << 20
-	DefaultMaxSessionWindow = 32 << 20
+	DefaultMaxStreamWindow  = 32 << 20
+	DefaultMaxSessionWindow = 64 << 20
 	DefaultMaxStreams       = 256
 )
 

@@ -12,6 +12,15 @@ const maxOffset = 1<<62 - 1
 // window is what limits the sender, since a MAX frame takes one round trip to be felt.
 const growWithin = 2
 
+// When the peer has used the window up while the reader, who had read everything, waited for a hole to be
+// filled, the hole is what takes the time. heldWithin is the number of round trips that it may take: a hole
+// that is lost again takes one more each time. heldShare of the window is what may be left of it: a peer
+// whose last packet before the limit was lost has used it up all the same.
+const (
+	heldWithin = 8
+	heldShare  = 8
+)
+
 // recvWindow is what the peer may send on one stream or on the session. Credit is given for bytes
 // that the application consumed, in steps of half a window, and the window doubles while it is what
 // limits the peer.
@@ -21,6 +30,7 @@ type recvWindow struct {
 	size     uint64 // distance that limit keeps from consumed
 	raised   Time   // when limit was last raised, or the first byte came; 0: never
 	update   sentState
+	held     bool // the peer has used it up while the reader waited for a hole to be filled
 }
 
 func newRecvWindow(size uint64) recvWindow {
@@ -51,17 +61,26 @@ func (w *recvWindow) due() bool {
 	return w.size > 0 && w.limit < maxOffset && w.limit-w.consumed <= w.size/2
 }
 
+// used notes that the peer has used the window up to an offset, while the reader had read all there was.
+func (w *recvWindow) used(highest uint64) {
+	w.held = w.held || w.limit-highest <= w.size/heldShare
+}
+
 // raise returns the new limit for the peer. It doubles the window, up to largest, when half of the
-// old one was consumed within two round trips.
+// old one was consumed within two round trips, or within eight if it was used up waiting for a hole.
 func (w *recvWindow) raise(now Time, rtt time.Duration, largest uint64) uint64 {
 	w.update.sent()
 	if !w.due() {
 		return w.limit // repeats what was lost
 	}
-	if now.Sub(w.raised) < growWithin*rtt && w.size < largest {
+	within := growWithin * rtt
+	if w.held {
+		within = heldWithin * rtt
+	}
+	if now.Sub(w.raised) < within && w.size < largest {
 		w.size = min(2*w.size, largest)
 	}
-	w.raised = now
+	w.raised, w.held = now, false
 	w.limit = min(w.consumed+w.size, maxOffset)
 	return w.limit
 }

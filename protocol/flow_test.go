@@ -178,6 +178,39 @@ func TestWindowDoublesWhileItIsTheLimit(t *testing.T) { // spec: STR-26
 	require.EqualValues(t, 150_000, server.window.size)
 }
 
+func TestWindowGrowsForHolesThatTakeSeveralRoundTrips(t *testing.T) { // spec: STR-26
+	for name, test := range map[string]struct {
+		trips int
+		used  uint64
+		want  uint64
+	}{
+		"used up, and filled within eight round trips": {7, testStreamWindow - testStreamWindow/heldShare, 2 * testStreamWindow},
+		"not used up":           {7, testStreamWindow * 3 / 4, testStreamWindow},
+		"filled after too long": {9, testStreamWindow, testStreamWindow},
+	} {
+		server, s := receivingStream(t)
+		require.NoError(t, server.handle(wire.StreamFrame{ID: 4, Offset: 1, Data: pattern(1, int(test.used)-1)}))
+		server.advance(time.Duration(test.trips) * server.rtt)
+		require.NoError(t, server.handle(wire.StreamFrame{ID: 4, Data: pattern(0, 1)}))
+		_, err := readStream(s)
+		require.NoError(t, err)
+		server.packet(testPacket)
+		require.Equal(t, test.want, s.recv.window.size, name)
+	}
+}
+
+func TestWindowDoesNotGrowForAnApplicationThatReadsSlowly(t *testing.T) { // spec: STR-26
+	server, s := receivingStream(t)
+	require.NoError(t, server.handle(dataFrame(4, 0, "x")))
+	require.NoError(t, server.handle(wire.StreamFrame{ID: 4, Offset: 2, Data: pattern(2, testStreamWindow-2)}))
+	server.advance(7 * server.rtt)
+	require.NoError(t, server.handle(wire.StreamFrame{ID: 4, Offset: 1, Data: pattern(1, 1)}))
+	_, err := readStream(s)
+	require.NoError(t, err)
+	server.packet(testPacket)
+	require.EqualValues(t, testStreamWindow, s.recv.window.size, "it had something to read all the time")
+}
+
 func TestRepeatedLimitDoesNotGrowTheWindow(t *testing.T) {
 	server, s := receivingStream(t)
 	p := fillAndRead(t, server, s)

@@ -126,6 +126,15 @@ func (s rangeset) size() uint64 {
 	return n
 }
 
+// overlap returns how many of the numbers start to end-1 are in the set.
+func (s rangeset) overlap(start, end uint64) uint64 {
+	var n uint64
+	for i := s.search(start); i < len(s) && s[i].Start < end; i++ {
+		n += min(end, s[i].End) - max(start, s[i].Start)
+	}
+	return n
+}
+
 func (s rangeset) numRanges() int { return len(s) }
 func (s rangeset) isEmpty() bool  { return len(s) == 0 }
 

@@ -26,10 +26,14 @@ func (s *Session) CheckInvariants() error {
 func (t *streamsState) checkInvariants() error {
 	var sent, received uint64
 	gaps, unsettled := 0, 0
+	var held error
 	add := func(s *Stream) {
 		sent += s.send.next
 		received += s.recv.highest
 		gaps += len(s.recv.got)
+		if w := &s.send; w.held != w.acked.size() {
+			held = fmt.Errorf("stream %d: %d bytes held, but the ranges make %d", s.id, w.held, w.acked.size())
+		}
 		if s.send.counted {
 			unsettled++
 		}
@@ -39,6 +43,8 @@ func (t *streamsState) checkInvariants() error {
 		add(s)
 	}
 	switch {
+	case held != nil:
+		return held
 	case sent > t.sent || t.sent > t.max:
 		return fmt.Errorf("%d bytes sent, of which open streams sent %d, with a limit of %d", t.sent, sent, t.max)
 	case received > t.received || t.received > t.window.limit:

@@ -31,9 +31,11 @@ type recvStream struct {
 }
 
 const (
-	// maxGaps bounds the gaps in one stream: each costs memory and time. An honest sender makes one
-	// per lost packet, and the packets of one window are fewer on any path but the very longest.
+	// maxGaps is how many gaps any stream may have: each costs memory and time.
 	maxGaps = 1000
+	// gapSpacing is how many bytes of its window a stream must have for each gap beyond that. An honest
+	// sender makes a gap by a lost packet before one that arrived, of 1,200 bytes each at least.
+	gapSpacing = 1024
 	// gapCharge is what a gap counts against the session's window, in bytes. An honest sender's
 	// gaps are packets apart.
 	gapCharge = 128
@@ -174,6 +176,9 @@ func (s *Stream) handleData(off uint64, data []byte, fin bool) error {
 		if err := s.store(off, end, data); err != nil {
 			return err
 		}
+		if len(r.got) > 0 && r.ready == r.pipe.start {
+			r.window.used(r.highest)
+		}
 	}
 	s.tell()
 	if r.sized && r.over() {
@@ -263,7 +268,7 @@ func (s *Stream) remember(start, end uint64) error {
 		r.releaseGaps()
 	}
 	t.gaps += len(r.got)
-	if len(r.got) > maxGaps || t.gaps > maxGaps && uint64(t.gaps)*gapCharge > t.window.size {
+	if len(r.got) > maxGaps && uint64(len(r.got))*gapSpacing > r.window.size || t.gaps > maxGaps && uint64(t.gaps)*gapCharge > t.window.size {
 		return transportErrorf(wire.ProtocolViolation, wire.FrameStream, "stream %d: too many gaps", s.id)
 	}
 	return nil

@@ -113,6 +113,7 @@ func TestStreamSizeMayBeRepeated(t *testing.T) { // spec: STR-13
 
 func TestStreamWithTooManyGapsClosesTheSession(t *testing.T) { // spec: STR-10
 	limits := wideLimits()
+	limits.MaxStreamDataBidiRemote = maxGaps * gapSpacing
 	_, server := newStreamsEnds(t, limits)
 	for i := range uint64(maxGaps) {
 		require.NoError(t, server.handle(dataFrame(4, 2*i+1, "x")))

@@ -10,6 +10,7 @@ type sendStream struct {
 	next  uint64   // first byte that was never sent
 	max   uint64   // the peer's limit; only grows
 	acked rangeset // acknowledged beyond pipe.start
+	held  uint64   // bytes in acked: they wait behind a hole
 	lost  rangeset // sent, lost and not sent again
 
 	blockedAt uint64 // the limit that the peer was told stops us
@@ -26,10 +27,14 @@ const (
 	// minSendBuffer is what a stream may buffer for sending on any path: one long write.
 	minSendBuffer = 256 << 10
 	// DefaultMaxSendBuffer bounds what one stream may buffer on long and fast paths, in bytes.
-	DefaultMaxSendBuffer = 16 << 20
-	// sendBufferPaths is how many bandwidth-delay products the buffer holds: one in flight and one
-	// to go on with until the application writes again.
+	DefaultMaxSendBuffer = 32 << 20
+	// sendBufferPaths is how many bandwidth-delay products of bytes that have not arrived the buffer
+	// holds: one in flight and one to go on with until the application writes again. More would be
+	// seconds of data that the application believes gone.
 	sendBufferPaths = 2
+	// heldBufferPaths is how many it holds when bytes that have arrived wait behind a hole. A hole that
+	// is lost again and again, as one in a thousand is at 10 % of loss, takes several round trips to fill.
+	heldBufferPaths = 8
 	// writableShare is the part of the buffer that must be free before a waiting writer is woken, so
 	// that it writes large pieces.
 	writableShare = 4
@@ -47,8 +52,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	w := &s.send
-	room := s.streams.sendBuffer - min(s.streams.sendBuffer, w.pipe.len())
-	n := int(min(room, maxOffset-w.pipe.end, uint64(len(p))))
+	n := int(min(s.room(), maxOffset-w.pipe.end, uint64(len(p))))
 	if n < len(p) {
 		w.full = true
 	}
@@ -56,6 +60,14 @@ func (s *Stream) Write(p []byte) (int, error) {
 	s.checkBlocked()
 	s.settle()
 	return n, nil
+}
+
+// room returns how many bytes the send buffer takes.
+func (s *Stream) room() uint64 {
+	t, w := s.streams, &s.send
+	all := w.pipe.len()
+	missing := all - w.held
+	return min(t.sendBuffer-min(t.sendBuffer, missing), t.heldBuffer-min(t.heldBuffer, all))
 }
 
 func (s *Stream) writeError() error {
@@ -72,7 +84,7 @@ func (s *Stream) writeError() error {
 
 // Writable reports whether a Write would take bytes or fail, rather than take nothing.
 func (s *Stream) Writable() bool {
-	return s.writeError() != nil || s.send.pipe.len() < s.streams.sendBuffer
+	return s.writeError() != nil || s.room() > 0
 }
 
 // CloseWrite says that no more will be written. What was written is still delivered, and the peer
@@ -112,6 +124,7 @@ func (s *Stream) ResetAt(code, prefix uint64) {
 func (w *sendStream) truncate(end uint64) {
 	w.pipe.truncate(end)
 	w.acked.sub(end, maxOffset)
+	w.held = w.acked.size()
 	w.lost.sub(end, maxOffset)
 	if w.next >= end {
 		w.blocked = sentUnset
@@ -278,13 +291,16 @@ func (s *Stream) bytesAcked(start, end uint64) {
 		w.lost.sub(start, end) // it was late, not lost
 	}
 	if start > w.pipe.start {
+		w.held += end - start - w.acked.overlap(start, end)
 		w.acked.add(start, end)
+		s.wakeWriter()
 		return
 	}
 	if len(w.acked) > 0 && w.acked[0].Start <= end {
 		w.acked.add(start, end)
 		end = w.acked[0].End
 		w.acked.sub(0, end)
+		w.held = w.acked.size()
 	}
 	s.streams.progress += end - w.pipe.start
 	w.pipe.discard(end)
@@ -292,7 +308,12 @@ func (s *Stream) bytesAcked(start, end uint64) {
 		w.acked.release(keptRanges)
 		w.lost.release(keptRanges)
 	}
-	if w.full && s.streams.sendBuffer-min(s.streams.sendBuffer, w.pipe.len()) >= s.streams.sendBuffer/writableShare {
+	s.wakeWriter()
+}
+
+// wakeWriter wakes a waiting writer once there is room for a large piece.
+func (s *Stream) wakeWriter() {
+	if s.send.full && s.room() >= s.streams.sendBuffer/writableShare {
 		s.wake()
 	}
 }

@@ -161,7 +161,7 @@ func TestSendBufferFollowsThePath(t *testing.T) {
 	n, _ := s.Write(make([]byte, 8<<20))
 	require.Equal(t, 2<<20, n, "twice what the path holds")
 	client.setPath(client.now, client.rtt, 1<<30)
-	n, _ = s.Write(make([]byte, 32<<20))
+	n, _ = s.Write(make([]byte, 2*DefaultMaxSendBuffer))
 	require.Equal(t, DefaultMaxSendBuffer-2<<20, n, "up to the most that is configured")
 	client.setPath(client.now, client.rtt, 0)
 	n, err := s.Write([]byte("x"))
@@ -283,4 +283,47 @@ func TestStopOfAnEndedStreamIsAnsweredToo(t *testing.T) { // spec: STR-18
 	client.lose(lost)
 	client.wantFrames("nothing is sent again", wire.ResetStream{ID: 4, Code: 7, FinalSize: 3})
 	require.EqualValues(t, 3, s.send.finalSize())
+}
+
+func TestDataThatArrivedBehindAHoleLeavesRoomInTheSendBuffer(t *testing.T) {
+	client, s := sendingStream(t)
+	const path = 1 << 20
+	s.raiseLimit(1 << 40)
+	client.handleMaxData(1 << 40)
+	client.setPath(client.now, client.rtt, path)
+	write := func() int {
+		n, err := s.Write(make([]byte, 64*path))
+		require.NoError(t, err)
+		return n
+	}
+	require.Equal(t, 2*path, write(), "twice what the path holds")
+	hole := client.packet(testPacket)
+	total := 2 * path
+	for n := 0; n < 10*path && client.hasData(); {
+		client.ack(client.packet(testPacket))
+		wrote := write()
+		require.LessOrEqual(t, s.send.pipe.end-s.send.next, uint64(2*path), "never more that was not sent")
+		n, total = n+wrote, total+wrote
+	}
+	require.Equal(t, heldBufferPaths*path, total, "all that waits, arrived or not")
+	require.False(t, client.hasData())
+	client.lose(hole)
+	client.ack(client.packet(testPacket))
+	require.Zero(t, s.send.held)
+	require.Equal(t, 2*path, write(), "the hole is filled")
+}
+
+func TestAWriterIsWokenBySomethingThatArrivedBehindAHole(t *testing.T) {
+	client, s := sendingStream(t)
+	s.raiseLimit(1 << 40)
+	client.handleMaxData(1 << 40)
+	client.setPath(client.now, client.rtt, 1<<20)
+	_, err := s.Write(make([]byte, 8<<20))
+	require.NoError(t, err)
+	client.packet(testPacket)
+	for s.send.held < client.sendBuffer/writableShare {
+		client.wantNoEvent("not for every byte")
+		client.ack(client.packet(testPacket))
+	}
+	require.Equal(t, s, client.wantEvent(EventStreamWritable, "a quarter is free"))
 }

@@ -38,7 +38,8 @@ type streamsState struct {
 	// The path, as the session last told it.
 	now        Time
 	rtt        time.Duration
-	sendBuffer uint64 // bytes that one stream may buffer for sending
+	sendBuffer uint64 // bytes that have not arrived that one stream may buffer for sending
+	heldBuffer uint64 // bytes that it may buffer when some have arrived and wait behind a hole
 
 	// Receiving: all streams together.
 	window   recvWindow
@@ -86,6 +87,7 @@ func (t *streamsState) init(cfg streamsConfig) {
 	*t = streamsState{
 		cfg:        cfg,
 		sendBuffer: uint64(min(minSendBuffer, cfg.maxSendBuffer)),
+		heldBuffer: uint64(min(minSendBuffer, cfg.maxSendBuffer)),
 		window:     newRecvWindow(cfg.local.MaxData),
 		max:        cfg.remote.MaxData,
 	}
@@ -109,6 +111,7 @@ func (t *streamsState) stream0() *Stream { return t.zero }
 func (t *streamsState) setPath(now Time, srtt time.Duration, bdp int) {
 	t.now, t.rtt = now, srtt
 	t.sendBuffer = uint64(min(max(minSendBuffer, sendBufferPaths*bdp), t.cfg.maxSendBuffer))
+	t.heldBuffer = uint64(min(max(minSendBuffer, heldBufferPaths*bdp), t.cfg.maxSendBuffer))
 }
 
 func (t *streamsState) emit(kind EventKind, s *Stream) {

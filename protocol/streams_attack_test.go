@@ -166,6 +166,26 @@ func TestAttack14SparseBytes(t *testing.T) { // spec: STR-10
 	}
 }
 
+func TestEverySecondPacketOfALargeWindowMayBeLost(t *testing.T) { // spec: STR-10
+	limits := wideLimits()
+	const window, size = 4 << 20, 1150
+	limits.MaxStreamDataBidiRemote, limits.MaxData = window, 2*window
+	_, server := newStreamsEnds(t, limits)
+	for off := uint64(size); off+size <= window; off += 2 * size {
+		require.NoError(t, server.handleStream(wire.StreamFrame{ID: 4, Offset: off, Data: make([]byte, size)}))
+	}
+	require.Greater(t, server.gaps, maxGaps)
+	var err error
+	for off := uint64(size / 2); err == nil && off < window; off += 2 * size {
+		err = server.handleStream(wire.StreamFrame{ID: 4, Offset: off, Data: []byte("x")})
+	}
+	require.NoError(t, err, "as small as packets get")
+	for off := uint64(size / 4); err == nil && off < window; off += size {
+		err = server.handleStream(wire.StreamFrame{ID: 4, Offset: off, Data: []byte("x")})
+	}
+	wantTransportCode(t, wire.ProtocolViolation, err, "no honest sender")
+}
+
 // TestAttack14GapsCostLittleTime fills the gaps of a stream in the worst order, many times over.
 func TestAttack14GapsCostLittleTime(t *testing.T) {
 	_, server := newStreamsEnds(t, wideLimits())
