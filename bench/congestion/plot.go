@@ -10,7 +10,7 @@ import (
 // Size of a plot in pixels, with the room for its axes.
 const (
 	plotWidth, plotHeight = 380, 92
-	plotLeft, plotTop     = 40, 8
+	plotLeft, plotTop     = 40, 20
 	plotBottom            = 18
 	plotPoints            = 120 // most points of a line
 	lineColors            = 8   // that the page defines; further lines repeat them

@@ -175,17 +175,18 @@ func (s *pageScenario) fill(all []Judged, columns []string) {
 		for _, name := range columns {
 			s.Cells[i].Figures = append(s.Cells[i].Figures, figure(row, name, best))
 		}
-		s.Cells[i].Plots = plots(&runs[i], scale, spansOf(&row.Scenario))
+		s.Cells[i].Plots = plots(&runs[i], scale, spansOf(row.Typical))
 	}
 }
 
 // spansOf is the time, in seconds, between the first and the last change.
-func spansOf(s *Scenario) []span {
+func spansOf(r *Result) []span {
+	s := r.Scenario
 	if len(s.Changes) == 0 {
 		return nil
 	}
-	from := s.Changes[0].At.Seconds()
-	return []span{{from, s.lastChange().Seconds() - from}}
+	from := s.Changes[0].At + r.Shift
+	return []span{{from.Seconds(), (s.lastChange() + r.Shift - from).Seconds()}}
 }
 
 func figure(row *Row, name string, best float64) pageFigure {

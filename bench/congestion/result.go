@@ -10,6 +10,7 @@ import (
 type Result struct {
 	Scenario *Scenario
 	Seed     uint64
+	Shift    time.Duration // by which Changes came later
 	Flows    []FlowResult
 	Queue    sim.Histogram // the wait for the bottleneck, looked at every millisecond after the warm-up
 	Samples  []Sample      // the whole run, every SampleInterval

@@ -155,11 +155,10 @@ func (r *run) plan(link sim.Config) error {
 
 func (r *run) planChanges(link sim.Config) error {
 	w, s := r.world, r.scenario
-	var shift time.Duration
 	if s.Shift > 0 {
-		shift = time.Duration(w.Rand().Int64N(int64(s.Shift)))
+		r.result.Shift = time.Duration(w.Rand().Int64N(int64(s.Shift)))
 	}
-	last := s.lastChange()
+	shift, last := r.result.Shift, s.lastChange()
 	for _, c := range s.Changes {
 		next, err := s.link(c.Link)
 		if err != nil {
