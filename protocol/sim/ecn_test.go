@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/godwit-net/godwit/protocol/congestion"
 )
 
 // passing returns what becomes of the ECN bits of the n-th datagram that enters at once, n ms in the queue.
@@ -71,4 +73,61 @@ func TestCopiesHaveTheBitsOfTheirOriginal(t *testing.T) {
 	a.Send(bAddr, ect0, []byte("twice"))
 	w.Run(w.Now().Add(time.Second))
 	require.Equal(t, []uint8{ect1, ect1}, b.ecn)
+}
+
+// marksOnTheWire transfers with a controller and returns how many datagrams of the client left with each
+// ECN codepoint, the handshake not counted.
+func marksOnTheWire(t *testing.T, link string, controller func(congestion.Config) congestion.Controller) (sent [4]int) {
+	t.Helper()
+	s := newSession(t, 1, link, nil)
+	s.clientConfig.NewController = controller
+	s.Capture = func(seen Sighting) {
+		long := seen.Packet.Data[0]&0x80 != 0
+		if !seen.Arrival && !long && seen.Packet.Src == aAddr {
+			sent[seen.Packet.ECN]++
+		}
+	}
+	s.run(t, &Transfer{Streams: 2, Bytes: 300_000}, time.Minute)
+	return sent
+}
+
+// spec: REL-41
+func TestOnlyWhoAnswersAsL4SSendsECT1(t *testing.T) {
+	fixed := func(c congestion.Config) congestion.Controller { return congestion.NewFixed(c, 1_000_000) }
+	for _, link := range []string{"dsl", "dsl,ecn=1ms", "dsl,l4s=1ms", "dsl,mangle=ect1"} {
+		for _, name := range congestion.Names() {
+			controller, _ := congestion.Named(name)
+			sent := marksOnTheWire(t, link, controller)
+			if name == "prague" {
+				require.Zero(t, sent[ect0], "%s on %s", name, link)
+				require.NotZero(t, sent[ect1], "%s on %s", name, link)
+			} else {
+				require.Zero(t, sent[ect1], "%s on %s", name, link)
+				require.NotZero(t, sent[ect0], "%s on %s", name, link)
+			}
+			require.Zero(t, sent[ecnCE], "%s on %s", name, link)
+		}
+		sent := marksOnTheWire(t, link, fixed)
+		require.Zero(t, sent[ect0]+sent[ect1]+sent[ecnCE], "who does not answer does not ask")
+	}
+}
+
+// spec: REL-25, REL-40
+func TestMarksEndWhereThePathManglesThem(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		mark uint8
+		link string
+	}{
+		{"cubic", ect0, "dsl,mangle=bleach"},
+		{"cubic", ect0, "dsl,mangle=ce"},
+		{"cubic", ect0, "dsl,mangle=ect1"},
+		{"prague", ect1, "dsl,mangle=bleach"},
+		{"prague", ect1, "dsl,mangle=ce"},
+	} {
+		controller, _ := congestion.Named(c.name)
+		sent := marksOnTheWire(t, c.link, controller)
+		require.LessOrEqual(t, sent[c.mark], 10, "%+v: no more than the test", c)
+		require.Greater(t, sent[ecnNot], 200, "%+v", c)
+	}
 }
