@@ -287,12 +287,13 @@ func TestStopOfAnEndedStreamIsAnsweredToo(t *testing.T) { // spec: STR-18
 
 func TestDataThatArrivedBehindAHoleLeavesRoomInTheSendBuffer(t *testing.T) {
 	client, s := sendingStream(t)
-	const path = 1 << 20
+	const path = 1 << 18
+	much := make([]byte, 16*path)
 	s.raiseLimit(1 << 40)
 	client.handleMaxData(1 << 40)
 	client.setPath(client.now, client.rtt, path)
 	write := func() int {
-		n, err := s.Write(make([]byte, 64*path))
+		n, err := s.Write(much)
 		require.NoError(t, err)
 		return n
 	}
