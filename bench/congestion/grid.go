@@ -38,7 +38,7 @@ var groups = []struct {
 	{"Among its kind", "Several flows of one controller, a second between their starts.", itself},
 	{"Round trips", "Two flows of one controller with round trips of two lengths. The share is that of the shorter one.", roundTrips},
 	{"Hard links", "Policers, reordering, bursts of loss, outages, and links without a steady rate.", hardships},
-	{"Marks", "Queues that mark CE (ECN) at 5 ms, and paths that damage the marks.", marks},
+	{"Marks", "Queues that mark CE (ECN) at 5 ms, and ECT(1) at 1 ms where the name says l4s, and paths that damage the marks.", marks},
 	{"Changes", "A link that is worse for a while. Back: goodput, in parts of the capacity, in the second that begins 20 round trips after the end. First: time from the end to the first byte.", changes},
 	{"Transfers", "Ten million bytes on one stream, with the handshake and the start.", transfers},
 	{"Game beside bulk", "64 bytes, 60 times a second, on a stream of the latency class. Blocked: the longest wait for window or pacer.", games},
@@ -183,17 +183,19 @@ func hardships(controller string) []Scenario {
 
 // marks are queues that mark, alone and shared, and paths that clear the marks or set them all.
 func marks(controller string) []Scenario {
-	const marking = "dsl,ecn=5ms"
-	shared := func(name, other string) Scenario {
-		s := single(controller, name, marking)
+	const marking, l4s = "dsl,ecn=5ms", "dsl,ecn=5ms,l4s=1ms"
+	beside := func(name, link, other string) Scenario {
+		s := single(controller, name, link)
 		s.Flows = append(s.Flows, Flow{Controller: other, Start: selfLater})
 		s.Duration, s.Warmup = selfDuration, selfWarmup
 		return s
 	}
 	return []Scenario{
 		single(controller, "marks", marking),
-		shared("marks, itself flows=2", controller),
-		shared("marks, before cubic", "cubic"),
+		beside("marks, itself flows=2", marking, controller),
+		beside("marks, before cubic", marking, "cubic"),
+		single(controller, "marks, l4s", l4s),
+		beside("marks, l4s, itself flows=2", l4s, controller),
 		single(controller, "marks bleached", marking+",mangle=bleach"),
 		single(controller, "all marked", "dsl,mangle=ce"),
 		single(controller, "ECT(0) becomes ECT(1)", marking+",mangle=ect1"),
