@@ -8,7 +8,8 @@ import (
 
 // Controller decides how many bytes may be in flight on one path, and how fast they leave.
 //
-// One controller serves one path in one direction. Calls come from one goroutine at a time, in the
+// One controller serves one path in one direction; a path that moves to another address gets a new one.
+// Calls come from one goroutine at a time, in the
 // order of events, with times that never go back. A controller must not block and should not
 // allocate: Sent is called for every packet and Acked for every acknowledgement frame.
 //
