@@ -90,7 +90,8 @@ rivals: ## one stream on loopback beside TCP, TLS and quic-go
 	cd bench/rivals && $(GO) run .
 
 kernel: ## bench/kernel/RESULTS.md anew: against the kernel's TCP, real sockets beside the simulator; for root, half an hour
-	$(GO) run ./bench/kernel -out bench/kernel/RESULTS.md
+	$(GO) build -o bin/kernel ./bench/kernel
+	chrt --rr 1 bin/kernel -out bench/kernel/RESULTS.md
 
 timing: ## Welch's t-test on a million opens (attack row 21)
 	$(GO) test -tags godwit_timing -count=1 -run Timing -v ./crypto

@@ -18,33 +18,37 @@ import (
 
 // The comparison of real sockets with the simulator: one session, one stream, from the first byte on.
 const (
-	compareDuration = 15 * time.Second
-	compareTimes    = 3 // medians of so many
+	compareDuration = 10 * time.Second // as godwit bench has it
+	compareTimes    = 3                // medians of so many
 )
 
-var (
-	compareLinks       = []string{"dsl", "dsl,loss=1%", "dsl,loss=5%"}
-	compareControllers = []string{"adaptive", "cubic"}
-)
+// comparison is a link and a controller to compare on.
+type comparison struct{ link, controller string }
+
+func (c comparison) String() string { return "simulator, " + c.controller + ", " + c.link }
+
+var comparisons = []comparison{
+	{"dsl", "adaptive"}, {"dsl,loss=1%", "adaptive"}, {"dsl,loss=5%", "adaptive"}, {"dsl", "cubic"},
+}
 
 // agreement is the goodput in bit/s of one stream over one link, measured in three ways.
 type agreement struct {
-	link, controller string
-	simulated        float64 // in virtual time
-	proxied          float64 // over sockets and the UDP proxy, as godwit bench does
-	bridged          float64 // over sockets in two namespaces
-	load             string
+	comparison
+	simulated float64 // in virtual time
+	proxied   float64 // over sockets and the UDP proxy, as godwit bench does
+	bridged   float64 // over sockets in two namespaces
+	load      string
 }
 
-func compare(ctx context.Context, link, controller string) (a agreement, err error) {
-	a = agreement{link: link, controller: controller}
+func (c comparison) run(ctx context.Context) (a agreement, err error) {
+	a = agreement{comparison: c}
 	for _, m := range []struct {
 		goodput *float64
 		measure func(ctx context.Context, link, controller string, seed uint64) (float64, error)
 	}{{&a.simulated, simulated}, {&a.proxied, proxied}, {&a.bridged, bridged}} {
 		var values []float64
 		for seed := range uint64(compareTimes) {
-			v, err := m.measure(ctx, link, controller, seed+1)
+			v, err := m.measure(ctx, c.link, c.controller, seed+1)
 			if err != nil {
 				return a, err
 			}

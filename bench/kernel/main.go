@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -21,7 +22,7 @@ import (
 func main() {
 	only := flag.String("run", "", "run scenarios that match this `regexp` only; see -list")
 	list := flag.Bool("list", false, "list the scenarios")
-	out := flag.String("out", "", "write the tables to this `file` as well")
+	out := flag.String("out", "", "write the tables to this `file` too, at the end")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -39,19 +40,18 @@ func run(ctx context.Context, only string, list bool, out string) error {
 	if list {
 		return listAll(os.Stdout)
 	}
-	w := io.Writer(os.Stdout)
-	if out != "" {
-		f, err := os.Create(out)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		w = io.MultiWriter(f, w)
+	var tables bytes.Buffer
+	if err := runAll(ctx, io.MultiWriter(os.Stdout, &tables), selected); err != nil || out == "" {
+		return err
 	}
+	return os.WriteFile(out, tables.Bytes(), 0o644)
+}
+
+func runAll(ctx context.Context, w io.Writer, selected *regexp.Regexp) error {
 	if err := writeIntro(w); err != nil {
 		return err
 	}
-	if err := runComparison(ctx, w, selected); err != nil {
+	if err := runComparisons(ctx, w, selected); err != nil {
 		return err
 	}
 	for i := range sectionList {
@@ -62,43 +62,40 @@ func run(ctx context.Context, only string, list bool, out string) error {
 	return nil
 }
 
-// compareName is what -run matches for a line of the comparison with the simulator.
-func compareName(link, controller string) string { return "simulator, " + controller + ", " + link }
-
 func listAll(w io.Writer) error {
-	for _, controller := range compareControllers {
-		for _, link := range compareLinks {
-			fmt.Fprintln(w, compareName(link, controller))
+	for _, c := range comparisons {
+		if _, err := fmt.Fprintln(w, c); err != nil {
+			return err
 		}
 	}
 	for _, section := range sectionList {
-		for _, s := range section.scenarios {
-			fmt.Fprintln(w, s.name)
+		for i := range section.scenarios {
+			if _, err := fmt.Fprintln(w, section.scenarios[i].name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-func runComparison(ctx context.Context, w io.Writer, selected *regexp.Regexp) error {
+func runComparisons(ctx context.Context, w io.Writer, selected *regexp.Regexp) error {
 	begun := false
-	for _, controller := range compareControllers {
-		for _, link := range compareLinks {
-			if !selected.MatchString(compareName(link, controller)) {
-				continue
-			}
-			if !begun {
-				begun = true
-				if err := writeCompareIntro(w); err != nil {
-					return err
-				}
-			}
-			a, err := compare(ctx, link, controller)
-			if err != nil {
+	for _, c := range comparisons {
+		if !selected.MatchString(c.String()) {
+			continue
+		}
+		if !begun {
+			begun = true
+			if err := writeCompareIntro(w); err != nil {
 				return err
 			}
-			if err := writeAgreement(w, &a); err != nil {
-				return err
-			}
+		}
+		a, err := c.run(ctx)
+		if err != nil {
+			return err
+		}
+		if err := writeAgreement(w, &a); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -54,18 +54,19 @@ func commit() string {
 
 const intro = `# Against the kernel's TCP, and real sockets beside the simulator
 
-Written by ` + "`make kernel`" + `, in real time: no run gives the same figures twice, and a busy machine gives
-worse ones. Two network namespaces, the link of the simulator between their TUN devices. The link is
-` + "`dsl`" + `: 50 Mbit/s, 20 ms one way. Goodput is what the receiver's application read, in Mbit/s, after the
-warm-up. "again" is the part of a flow's packets that TCP sent again or Godwit declared lost, in percent,
-in the order of the flows. "queue" is the wait for the bottleneck that was not exceeded 95 % of the time.
-"late" is how far behind the model's time 99 % of the packets left at most, "load" the load average of the
-last minute.
+Written by ` + "`make kernel`" + `, in real time: no run gives the same figures twice. Two network namespaces, the
+link of the simulator between their TUN devices: ` + "`dsl`" + ` is 50 Mbit/s, 20 ms one way. Everything runs at a
+real-time priority, or other work on the machine would look like a queue; "late" tells how far behind the
+link's time 99 % of the packets left at most, "load" is the machine's load average of the last minute.
+
+Goodput is what the receiver's application read, in Mbit/s. "again" is the part of a flow's packets that
+TCP sent again or Godwit declared lost, in percent, in the order of the flows. "queue" is the wait for the
+bottleneck that was not exceeded 95 % of the time.
 
 `
 
 func writeIntro(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s%s, %s, commit %s.\n", intro, time.Now().UTC().Format(time.DateOnly), machine(), commit())
+	_, err := fmt.Fprintf(w, "%s%s: %s, commit %s.\n", intro, time.Now().UTC().Format(time.DateOnly), machine(), commit())
 	return err
 }
 

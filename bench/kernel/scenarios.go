@@ -9,8 +9,8 @@ import (
 
 // Durations of the scenarios.
 const (
-	aloneDuration = 15 * time.Second
-	aloneWarmup   = 3 * time.Second
+	aloneDuration = 12 * time.Second
+	aloneWarmup   = 2 * time.Second
 	// Two flows need some of CUBIC's sawteeth, up to 10 s each behind a deep buffer, until they share.
 	rivalDuration = 60 * time.Second
 	rivalWarmup   = 20 * time.Second
@@ -37,7 +37,7 @@ var (
 		{"Against the kernel's CUBIC", "Two flows, the first one 5 s earlier.", rivals(adaptive, tcpCubic)},
 		{"Against the kernel's BBR", "Two flows, the first one 5 s earlier.", rivals(adaptive, tcpBBR)},
 		{"Adaptive with itself", "Two flows, the first one 5 s earlier.", []scenario{rival(adaptive, adaptive, "1bdp")}},
-		{"For comparison", "What rivals of other kinds do to each other: our CUBIC ought to be a rival like the kernel's.", comparison()},
+		{"For comparison", "What rivals of other kinds do to each other: our CUBIC ought to be a rival like the kernel's.", others()},
 	}
 )
 
@@ -71,7 +71,7 @@ func rivals(a, b sender) []scenario {
 	return list
 }
 
-func comparison() []scenario {
+func others() []scenario {
 	return []scenario{
 		rival(cubic, tcpCubic, "1bdp"), rival(tcpCubic, cubic, "1bdp"),
 		rival(tcpBBR, tcpCubic, "0.25bdp"), rival(tcpBBR, tcpCubic, "1bdp"), rival(tcpBBR, tcpCubic, "4bdp"),
