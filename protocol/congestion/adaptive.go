@@ -79,6 +79,7 @@ type Adaptive struct {
 	settled  monotime.Time // when the verdict falls; 0: nothing sent after the cut was acknowledged yet
 	baseCut  time.Duration // base when the cut was made
 	afterCut time.Duration // smallest round trip of what was sent after the cut
+	lastLeft time.Duration // afterCut when the verdict was put off last, at first the first round trip
 	before   float64       // window before the first cut of a streak
 	streak   int           // cuts in a row that did not drain the queue
 	testing  bool          // the cut only tests, in competition, whether the queue is still another's

@@ -20,6 +20,9 @@ const (
 	// competeFell is the part of the longest queue below which another flow must have backed off, or
 	// tests: then is the time to test as well.
 	competeFell = 0.4
+	// competeJoin is the same, in round trips, where somebody else's test has emptied the queue: tests
+	// of several flows of this kind are of use only together.
+	competeJoin = 4
 	// competeReturn is how soon after its end a competition that begins is the same one.
 	competeReturn = 2 * time.Second
 	// competeSlowStart is by how much slower than CUBIC a flow doubles its window that met a filled
@@ -66,11 +69,23 @@ func (a *Adaptive) ackedCompete(s AckSample) {
 	}
 	c.cubic.Acked(s)
 	a.window = c.cubic.window
-	since := s.Now.Sub(c.tested)
-	fell := float64(a.path.queue()) < competeFell*float64(a.path.longest())
-	if since > competeTestLate || fell && since > a.testInterval() {
+	if a.testDue(s.Now) {
 		a.test(s.Now)
 	}
+}
+
+// testDue reports whether it is time to test whether the queue is still another's: when it is short,
+// since others have backed off or test, and now and then in any case.
+func (a *Adaptive) testDue(now monotime.Time) bool {
+	since := now.Sub(a.compete.tested)
+	queue := a.path.queue()
+	switch {
+	case since > competeTestLate:
+		return true
+	case float64(queue) < competeFell*float64(a.path.longest()) && since > a.testInterval():
+		return true
+	}
+	return a.saw && queue <= a.drainedQueue() && since > competeJoin*a.path.smoothed
 }
 
 // testInterval is the least time from one test to the next.

@@ -7,8 +7,11 @@ import (
 )
 
 const (
-	// rebaseSame is how much of the target two queues may differ and be the same.
-	rebaseSame = 0.25
+	// sameQueue is how much of the target two queues may differ and be the same.
+	sameQueue = 0.25
+	// baseWrong is the part of the longest queue by which a base must have fallen to have been wrong.
+	// Flows of this kind that came one after the other have bases that differ by less.
+	baseWrong = 0.25
 	// rebaseMoved is how many times that a cut must have shortened the queue, if it was one.
 	rebaseMoved = 4
 )
@@ -20,6 +23,7 @@ func (a *Adaptive) ackedSettle(s AckSample) {
 	}
 	if a.settled.IsZero() {
 		a.settled = s.Now.Add(max(a.path.base(), timerNoise))
+		a.lastLeft = s.RTT
 		a.loss.round()
 	}
 	if a.afterCut == 0 || s.RTT < a.afterCut {
@@ -38,6 +42,9 @@ func (a *Adaptive) ackedSettle(s AckSample) {
 			a.compete.left = s.Now
 		}
 		a.mode, a.testing, a.streak = adaptiveCruise, false, 0
+	case over && a.falls():
+		a.settled = s.Now.Add(max(a.path.base(), timerNoise))
+		a.lastLeft = a.afterCut
 	case over:
 		a.notDrained(s.Now)
 	}
@@ -46,15 +53,25 @@ func (a *Adaptive) ackedSettle(s AckSample) {
 // timerNoise is by how much round trips differ for reasons of their own where the path is very short.
 const timerNoise = 2 * time.Millisecond
 
-func (a *Adaptive) drained() bool {
-	q := a.afterCut - a.path.base()
-	return q <= time.Duration(adaptiveDrained*float64(a.target()))
+func (a *Adaptive) drained() bool { return a.afterCut-a.path.base() <= a.drainedQueue() }
+
+// drainedQueue is the longest queue that counts as none.
+func (a *Adaptive) drainedQueue() time.Duration {
+	return time.Duration(adaptiveDrained * float64(a.target()))
 }
+
+// same is how much two queues may differ and be the same.
+func (a *Adaptive) same() time.Duration { return time.Duration(sameQueue * float64(a.target())) }
+
+// falls reports whether the queue became shorter since the verdict was put off. Then others have cut
+// too, a little later, and theirs is still draining: flows of this kind, most likely, which see the
+// same queue. Whoever holds a queue does not let it fall for a round trip.
+func (a *Adaptive) falls() bool { return a.lastLeft-a.afterCut > a.same() }
 
 // baseFell reports whether the cut uncovered a shorter round trip than any before. Then the base was
 // wrong, and that the queue is at it says nothing.
 func (a *Adaptive) baseFell() bool {
-	return a.baseCut-a.path.base() > time.Duration(adaptiveDrained*float64(a.target()))
+	return a.baseCut-a.path.base() > max(a.drainedQueue(), time.Duration(baseWrong*float64(a.path.longest())))
 }
 
 // notDrained: a queue stands that is not this flow's.
@@ -87,7 +104,7 @@ func (a *Adaptive) notDrained(now monotime.Time) {
 // the second would have made it shorter by some targets. Then it is no queue: the way is longer now,
 // or something at its ends takes its time.
 func (a *Adaptive) unmoved() bool {
-	same := time.Duration(rebaseSame * float64(a.target()))
+	same := a.same()
 	moved := time.Duration((a.firstCut - a.window) / a.path.best() * float64(time.Second))
 	return !a.limited && moved >= rebaseMoved*same && max(a.afterCut-a.firstLeft, a.firstLeft-a.afterCut) <= same
 }

@@ -143,6 +143,51 @@ func TestCompetitionAnswersLossAtAFullQueueOnly(t *testing.T) {
 	require.InDelta(t, before, a.Window(), 2)
 }
 
+func TestATestWaitsForOthersWhoseQueueStillDrains(t *testing.T) {
+	p, a := competing(t)
+	before := a.Window()
+	p.now = p.now.Add(time.Second)
+	a.test(p.now)
+	ack := func(after, queue time.Duration) {
+		p.now = p.now.Add(after)
+		a.Acked(AckSample{Now: p.now, Bytes: 1200, Packets: 1, RTT: p.base + queue, SmoothedRTT: p.base + queue, MinRTT: p.base})
+	}
+	ack(80*time.Millisecond, 30*time.Millisecond)
+	ack(p.base+time.Millisecond, 20*time.Millisecond)
+	require.True(t, a.testing, "it became shorter in a round trip: somebody else has cut as well")
+	ack(p.base+time.Millisecond, 10*time.Millisecond)
+	require.True(t, a.testing)
+	ack(p.base+time.Millisecond, 10*time.Millisecond)
+	require.Equal(t, adaptiveCompete, a.mode, "what is left stands")
+	require.GreaterOrEqual(t, a.Window(), before-1, "and the window is back")
+}
+
+func TestACompetitorTestsWhenOthersHaveEmptiedTheQueue(t *testing.T) {
+	p, a := competing(t)
+	a.path.near, a.path.nearOld = a.path.base(), 0
+	a.compete.tested = p.now.Add(-3 * a.path.smoothed)
+	require.False(t, a.testDue(p.now), "it has just tested")
+	a.compete.tested = p.now.Add(-5 * a.path.smoothed)
+	require.True(t, a.testDue(p.now))
+	a.saw = false
+	require.False(t, a.testDue(p.now), "its base may be the queue that it met")
+}
+
+func TestATestThatUncoversAShorterWayProvesNothing(t *testing.T) {
+	p, a := competing(t)
+	for fell, want := range map[time.Duration]adaptiveMode{3 * time.Millisecond: adaptiveCruise, 20 * time.Millisecond: adaptiveCompete} {
+		p.now = p.now.Add(time.Second)
+		a.path.rebase(p.now, p.base+fell)
+		a.path.peak, a.mode = 40*time.Millisecond, adaptiveCompete
+		a.test(p.now)
+		for range 3 {
+			p.now = p.now.Add(p.base + fell + time.Millisecond)
+			a.Acked(AckSample{Now: p.now, Bytes: 1200, Packets: 1, RTT: p.base, SmoothedRTT: p.base, MinRTT: p.base})
+		}
+		require.Equal(t, want, a.mode, "after a base that was wrong by %v", fell)
+	}
+}
+
 func TestAdaptiveAnswersMarks(t *testing.T) {
 	p, a := newAdaptivePath(t)
 	p.run(3 * time.Second)
