@@ -29,7 +29,7 @@ func Command(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&c.TraceLink, "trace-link", DefaultTraceLink, "delay, queue and loss for -trace, as a `link`")
 	flags.StringVar(&c.out, "out", "", "write the tables and index.html into this `folder`")
 	flags.StringVar(&c.golden, "golden", "", "compare with the tables in this `folder`")
-	flags.BoolVar(&c.update, "update", false, "write the tables of -golden anew")
+	flags.BoolVar(&c.update, "update", false, "write the tables of -golden anew, with what is played and nothing else")
 	flags.StringVar(&c.note, "note", "", "stands at the head of tables and page: commit and machine")
 	if err := flags.Parse(args); err != nil {
 		return 2
@@ -128,11 +128,29 @@ func (c *command) compare(stdout io.Writer, name, table string) (same bool, err 
 	if err != nil {
 		return false, err
 	}
-	differences := diff(string(text), table)
+	differences := diff(c.played(string(text), table), table)
 	for _, line := range differences {
 		fmt.Fprintln(stdout, line)
 	}
 	return len(differences) == 0, nil
+}
+
+// played returns the lines of a golden table that are about what a table has: with -only, not all.
+func (c *command) played(golden, table string) string {
+	if c.only == "" {
+		return golden
+	}
+	names := make(map[string]bool)
+	for line := range strings.Lines(table) {
+		names[line[:min(nameWidth, len(line))]] = true
+	}
+	var b strings.Builder
+	for line := range strings.Lines(golden) {
+		if names[line[:min(nameWidth, len(line))]] {
+			b.WriteString(line)
+		}
+	}
+	return b.String()
 }
 
 // diff returns the lines that only one of two tables has, with - and + before them. Lines that begin

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,21 @@ func TestTheCommandPrintsComparesAndDraws(t *testing.T) {
 	require.Contains(t, log, "figures moved")
 	require.Contains(t, differences, "\n- media muddy")
 	require.Contains(t, differences, "\n+ media clean")
+
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	status, differences, _ = play("-golden", golden, "-only", "media clean")
+	require.Zero(t, status, "rows that were not played do not count: %s", differences)
+}
+
+func TestRowsDoNotDependOnHowManyProcessorsThereAre(t *testing.T) {
+	scenarios := []Scenario{one("cubic", "dsl,loss=5%"), one("cubic", "dsl,loss=1%")}
+	play := func(processors int) string {
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(processors))
+		rows, err := MeasureAll(scenarios, 3, func(int, int, *Row) {})
+		require.NoError(t, err)
+		return Table(rows)
+	}
+	require.Equal(t, play(1), play(4))
 }
 
 func TestTheCommandRefusesWhatItDoesNotUnderstand(t *testing.T) {
