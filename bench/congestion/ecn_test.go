@@ -35,6 +35,16 @@ func TestPragueSharesAStepWithItself(t *testing.T) {
 	require.Less(t, r.QueueP95(), 2*time.Millisecond)
 }
 
+// The share of a flow does not depend on its round trip below 25 ms.
+func TestPragueSharesAStepWithALongerRoundTrip(t *testing.T) {
+	r := result(t, Scenario{
+		Name: "round trips", Link: step + ",delay=5ms", Duration: 30 * time.Second, Warmup: 15 * time.Second,
+		Flows: []Flow{{Controller: "prague", Streams: 8}, {Controller: "prague", Streams: 8, Line: 7500 * time.Microsecond}},
+	})
+	require.Less(t, r.Share(0), 0.6, "10 ms beside 25 ms")
+	require.Greater(t, r.Share(0), 0.4)
+}
+
 func TestPragueSharesQueuesThatMarkLikeLossOrNotAtAll(t *testing.T) {
 	for _, link := range []string{"dsl,ecn=5ms", "dsl"} {
 		for _, first := range []bool{true, false} {
