@@ -271,7 +271,9 @@ func FuzzRecovery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, ops []byte) {
 		s := &sender{t: t, now: testStart}
 		rng := rand.New(rand.NewPCG(1, 1))
-		s.init(lossConfig{cc: congestion.NewCubic(congestion.Config{}), random: rng.Uint64, ecn: true, mtuLimit: 9000})
+		name := congestion.Names()[len(ops)%len(congestion.Names())]
+		controller, _ := congestion.Named(name)
+		s.init(lossConfig{cc: controller(congestion.Config{}), random: rng.Uint64, ecn: true, mtuLimit: 9000})
 		s.l.mtu.start(s.now)
 		for len(ops) > 0 {
 			ops = s.operate(ops)
@@ -328,7 +330,9 @@ func (s *sender) acknowledge(counts byte, ops []byte) []byte {
 	if len(said) == 0 {
 		return ops
 	}
-	extras := wire.AckExtras{HasECN: counts%2 == 1, ECN: wire.ECNCounts{ECT0: uint64(counts / 2), CE: uint64(counts % 3)}}
+	extras := wire.AckExtras{HasECN: counts%2 == 1, ECN: wire.ECNCounts{
+		ECT0: uint64(counts / 2), ECT1: uint64(counts / 4), CE: uint64(counts % 3),
+	}}
 	f := wire.NewAck(0, uint64(counts)*100, said, extras)
 	err := s.l.handleAck(s.now, &f, testAckDelay, s)
 	require.False(s.t, err == nil && said.end() > next, "a number to come was taken")
