@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/godwit-net/godwit/protocol"
+	"github.com/godwit-net/godwit/protocol/congestion"
 	"github.com/godwit-net/godwit/protocol/monotime"
 )
 
@@ -124,18 +125,46 @@ func describe(e *End) string {
 		e.read, e.written, len(e.Streams), e.Closed, e.Dead, at, why, e.Session.Stats())
 }
 
+// streamLater is the randomness of what was added later: older draws stay what they were.
+const streamLater = 7
+
+// drawController draws the default, one that has a name, or a fixed rate.
+func drawController(rng *rand.Rand) func(congestion.Config) congestion.Controller {
+	names := congestion.Names()
+	switch n := rng.IntN(len(names) + 2); {
+	case n < len(names):
+		named, _ := congestion.Named(names[n])
+		return named
+	case n == len(names):
+		rate := uint64(10_000 + rng.IntN(10_000_000))
+		return func(c congestion.Config) congestion.Controller { return congestion.NewFixed(c, rate) }
+	default:
+		return nil
+	}
+}
+
 // newScenario draws a world from its seed.
 func newScenario(t *testing.T, seed uint64, seen map[string]int) *scenario {
 	rng := newRand(seed, streamWorld)
+	later := newRand(seed, streamLater)
 	retry := rng.IntN(4) == 0
 	sc := &scenario{rng: rng, seen: seen}
 	sc.session = newSession(t, seed, "", func(c *protocol.EndpointConfig) {
 		if retry {
 			c.Retry = protocol.RetryAlways
 		}
+		if fixed[seed] == "" { // those had the default when they failed
+			c.Session.NewController = drawController(later)
+		}
 	})
+	if fixed[seed] == "" {
+		sc.clientConfig.NewController = drawController(later)
+	}
 	sc.end = sc.Now().Add(time.Duration(rng.Int64N(int64(faults))))
 	link := sc.drawLink()
+	if fixed[seed] == "" && later.IntN(4) == 0 {
+		link.Mangle = Mangles()[later.IntN(len(Mangles()))]
+	}
 	require.NoError(t, link.Validate(), link.String())
 	require.NoError(t, sc.Connect(aAddr, bAddr, link))
 	for _, n := range []*Node{sc.client, sc.server} {
@@ -204,7 +233,6 @@ func (sc *scenario) drawLink() Config {
 	if c.Rate > 0 {
 		some(func() { c.ECN = upTo(10 * time.Millisecond) })
 	}
-	some(func() { c.Mangle = Mangles()[rng.IntN(len(Mangles()))] })
 	return c
 }
 
