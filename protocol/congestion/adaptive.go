@@ -69,6 +69,7 @@ type Adaptive struct {
 	// Of startup.
 	fullRate   float64 // the rate that has to be exceeded
 	fullRounds int     // rounds in which it was not
+	overshot   float64 // window when the queue ended it, until a round has shown the rate; 0: it has
 
 	// Of cruise.
 	rounds int // since the last cut
@@ -163,6 +164,10 @@ func (a *Adaptive) Acked(s AckSample) {
 	}
 	a.path.acked(s, a.mode == adaptiveCompete)
 	a.loss.acked(s)
+	if a.overshot > 0 && s.RoundStart {
+		a.window = max(a.window, min(a.fill(), a.overshot))
+		a.overshot = 0
+	}
 	switch a.mode {
 	case adaptiveStartup:
 		a.ackedStartup(s)

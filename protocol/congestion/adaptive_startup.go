@@ -22,7 +22,11 @@ func (a *Adaptive) ackedStartup(s AckSample) {
 		a.window += float64(s.Bytes)
 	}
 	if a.path.queue() > a.target() {
-		a.leaveStartup(s.Now)
+		// The rate of the last whole round is up to half of what fills the path, and so is the window
+		// that came through without a queue. The end of this round tells the rate.
+		window := a.window
+		a.leaveStartup(s.Now, window/2)
+		a.overshot = window
 		return
 	}
 	if a.known > 0 && a.window >= a.known {
@@ -46,13 +50,14 @@ func (a *Adaptive) ackedStartup(s AckSample) {
 	}
 	a.fullRounds++
 	if a.fullRounds >= startupFull || n >= lossPackets && ratio > a.loss.floor+startupLoss {
-		a.leaveStartup(s.Now)
+		a.leaveStartup(s.Now, 0)
 	}
 }
 
-func (a *Adaptive) leaveStartup(now monotime.Time) {
+// leaveStartup leaves a window that fills the path, and not less than least bytes.
+func (a *Adaptive) leaveStartup(now monotime.Time, least float64) {
 	a.fullRate, a.fullRounds, a.known = 0, 0, 0
-	a.cut(now, min(a.fill(), a.window))
+	a.cut(now, min(max(a.fill(), least), a.window))
 	a.before = a.window
 }
 

@@ -28,6 +28,25 @@ func TestAdaptiveFillsThePathWithAShortQueue(t *testing.T) {
 	require.InDelta(t, float64(p.base), float64(a.path.base()), float64(2*time.Millisecond))
 }
 
+func TestAdaptiveLeavesStartupWithTheRateOfAWholeRound(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	a.window = 1.2 * p.bdp() // it came in bursts, so the queue shows early
+	a.path.rate, a.path.rounds = 0.5*p.rate, 5
+	a.path.baseNow, a.path.baseSince = p.base, p.now
+	a.path.near, a.path.nearSince = p.base+10*time.Millisecond, p.now
+	a.path.roundAt, a.path.roundBytes = p.now, int(p.bdp())-1200
+	s := AckSample{Now: p.now, RTT: p.base + 10*time.Millisecond, SmoothedRTT: p.base, MinRTT: p.base}
+	a.Acked(s)
+	require.Equal(t, adaptiveSettle, a.mode, "there is a queue")
+	require.InDelta(t, 0.6*p.bdp(), a.window, 10, "this much came through without one")
+	s.Now, s.Bytes, s.RoundStart = p.now.Add(p.base), 1200, true
+	a.Acked(s)
+	require.InDelta(t, p.bdp(), a.window, 10, "and now the rate is known")
+	a.window = 0.6 * p.bdp()
+	a.Acked(s)
+	require.Less(t, a.window, 0.7*p.bdp(), "once")
+}
+
 func TestAdaptiveKeepsItsRateUnderRandomLoss(t *testing.T) {
 	for _, loss := range []float64{0.001, 0.01, 0.05, 0.1, 0.2} {
 		p, a := newAdaptivePath(t)
@@ -209,12 +228,18 @@ func TestAdaptiveComesBackFromADeadPath(t *testing.T) {
 	p, a := newAdaptivePath(t)
 	p.run(3 * time.Second)
 	before := a.Window()
+	p.silent = true
+	p.run(50 * time.Millisecond)
 	a.Lost(LossSample{Now: p.now, Bytes: 1200, Packets: 1, Episode: true, Persistent: true})
 	require.Equal(t, 2*testPacketSize, a.Window(), "persistent congestion: the minimum")
-	p.run(p.base)
-	require.GreaterOrEqual(t, float64(a.Window()), 0.45*float64(before), "a sign of life, and the round trip is that of before")
+	p.run(100 * time.Millisecond)
+	p.silent = false
+	for a.dead {
+		p.run(time.Millisecond)
+	}
+	require.GreaterOrEqual(t, float64(a.Window()), 0.4*float64(before), "a sign of life, and the round trip is that of before")
 	p.run(2 * p.base)
-	require.Equal(t, adaptiveCruise, a.mode, "it does not search for what it knows")
+	require.NotEqual(t, adaptiveStartup, a.mode, "it does not search for what it knows")
 	require.Greater(t, p.run(200*time.Millisecond), 0.9*p.rate)
 	require.Less(t, p.maxQueue, 12*time.Millisecond)
 }
