@@ -2,7 +2,6 @@ package emulator
 
 import (
 	"container/heap"
-	"runtime"
 	"sync"
 	"time"
 
@@ -16,10 +15,10 @@ type lane[D any] struct {
 	now     func() monotime.Time
 	out     func(to D, data []byte, ecn uint8) error
 	limit   int
-	waiter  waiter
 	stopped chan struct{}
 
 	mu       sync.Mutex
+	waiter   waiter // set under mu, so that it never misses an earlier departure
 	link     *sim.Link
 	onTheWay departures[D]
 	queued   int // bytes of onTheWay
@@ -68,25 +67,20 @@ func (l *lane[D]) sendSized(to D, data []byte, size int, ecn uint8) {
 		earlier = earlier || len(l.onTheWay) == 0 || d.At.Before(l.onTheWay[0].at)
 		heap.Push(&l.onTheWay, p)
 	}
-	l.mu.Unlock()
 	if earlier {
-		l.waiter.wake()
+		l.waiter.set(l.onTheWay[0].at, l.now())
 	}
+	l.mu.Unlock()
 }
 
-// run sends what is due and sleeps until the next departure. It has a thread of its own, because the
-// runtime's timers are a millisecond coarse when the process is idle.
+// run sends what is due and sleeps until the next departure.
 func (l *lane[D]) run() {
-	runtime.LockOSThread()
 	defer close(l.stopped)
 	defer l.waiter.close()
-	l.waiter.sharpen()
 	var due []parcel[D]
 	for {
-		var next monotime.Time
 		var open bool
-		due, next, open = l.take(due[:0])
-		if !open {
+		if due, open = l.take(due[:0]); !open {
 			return
 		}
 		for i := range due {
@@ -94,13 +88,13 @@ func (l *lane[D]) run() {
 			l.sent(p, l.out(p.to, *p.data, p.ecn))
 		}
 		if len(due) == 0 {
-			l.waiter.wait(next, l.now())
+			l.waiter.wait()
 		}
 	}
 }
 
-// take moves what is due to due and returns the departure after that, 0 if there is none.
-func (l *lane[D]) take(due []parcel[D]) (_ []parcel[D], next monotime.Time, open bool) {
+// take moves what is due to due. If nothing is, the waiter is set to the next departure.
+func (l *lane[D]) take(due []parcel[D]) (_ []parcel[D], open bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
@@ -110,10 +104,10 @@ func (l *lane[D]) take(due []parcel[D]) (_ []parcel[D], next monotime.Time, open
 		l.late.Add(now.Sub(p.at))
 		due = append(due, p)
 	}
-	if len(l.onTheWay) > 0 {
-		next = l.onTheWay[0].at
+	if len(due) == 0 && len(l.onTheWay) > 0 {
+		l.waiter.set(l.onTheWay[0].at, now)
 	}
-	return due, next, !l.closed
+	return due, !l.closed
 }
 
 func (l *lane[D]) sent(p *parcel[D], err error) {
@@ -135,8 +129,8 @@ func (l *lane[D]) backlog() time.Duration {
 func (l *lane[D]) close() {
 	l.mu.Lock()
 	l.closed = true
+	l.waiter.set(clockOrigin, l.now()) // at once
 	l.mu.Unlock()
-	l.waiter.wake()
 	<-l.stopped
 }
 

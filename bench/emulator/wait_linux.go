@@ -1,7 +1,7 @@
 package emulator
 
 import (
-	"encoding/binary"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -9,40 +9,35 @@ import (
 	"github.com/godwit-net/godwit/protocol/monotime"
 )
 
-// timerSlack is how late the kernel may end a sleep to save wakeups, in ns. Its default is 50 µs.
-const timerSlack = 1_000
-
-// waiter sleeps in the kernel to the microsecond and can be woken.
+// waiter sleeps to the microsecond, on a timer of the kernel, since those of the runtime are about a
+// millisecond coarse. It is a file for the runtime's poller: a goroutine that sleeps in a system call would
+// keep its processor (GOMAXPROCS), so that whoever reads packets wakes milliseconds late.
 type waiter struct {
-	event int // eventfd
+	timer *os.File
+	fd    int // of timer, whose Fd method would make it block
 }
 
 func (w *waiter) open() (err error) {
-	w.event, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	w.fd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
+	if err == nil {
+		w.timer = os.NewFile(uintptr(w.fd), "timerfd")
+	}
 	return err
 }
 
-// sharpen asks for precise sleeps; the calling goroutine owns its thread.
-func (w *waiter) sharpen() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0) }
-
-// wait returns at next (0: never), or when woken. Early returns are allowed.
-func (w *waiter) wait(next, now monotime.Time) {
-	var timeout *unix.Timespec
+// set makes wait return at next (0: never), instead of when was set before.
+func (w *waiter) set(next, now monotime.Time) {
+	var spec unix.ItimerSpec
 	if !next.IsZero() {
-		t := unix.NsecToTimespec(int64(max(next.Sub(now), time.Nanosecond)))
-		timeout = &t
+		spec.Value = unix.NsecToTimespec(int64(max(next.Sub(now), time.Nanosecond)))
 	}
-	fds := [1]unix.PollFd{{Fd: int32(w.event), Events: unix.POLLIN}}
-	if n, _ := unix.Ppoll(fds[:], timeout, nil); n > 0 {
-		var count [8]byte
-		_, _ = unix.Read(w.event, count[:])
-	}
+	_ = unix.TimerfdSettime(w.fd, 0, &spec, nil) // it fails for invalid arguments only
 }
 
-func (w *waiter) wake() {
-	var one [8]byte
-	binary.NativeEndian.PutUint64(one[:], 1)
-	_, _ = unix.Write(w.event, one[:])
+// wait returns when the time has come that was set. Early returns are allowed.
+func (w *waiter) wait() {
+	var expired [8]byte
+	_, _ = w.timer.Read(expired[:])
 }
 
-func (w *waiter) close() { _ = unix.Close(w.event) }
+func (w *waiter) close() { _ = w.timer.Close() }

@@ -8,37 +8,26 @@ import (
 	"github.com/godwit-net/godwit/protocol/monotime"
 )
 
-// waiter sleeps on the runtime's timers, about a millisecond coarse, and can be woken.
+// waiter sleeps on the runtime's timers, about a millisecond coarse.
 type waiter struct {
-	event chan struct{}
+	timer *time.Timer
 }
 
 func (w *waiter) open() error {
-	w.event = make(chan struct{}, 1)
+	w.timer = time.NewTimer(0)
 	return nil
 }
 
-func (w *waiter) sharpen() {}
-
-// wait returns at next (0: never), or when woken. Early returns are allowed.
-func (w *waiter) wait(next, now monotime.Time) {
+// set makes wait return at next (0: never), instead of when was set before.
+func (w *waiter) set(next, now monotime.Time) {
 	if next.IsZero() {
-		<-w.event
+		w.timer.Stop()
 		return
 	}
-	timer := time.NewTimer(next.Sub(now))
-	defer timer.Stop()
-	select {
-	case <-w.event:
-	case <-timer.C:
-	}
+	w.timer.Reset(next.Sub(now))
 }
 
-func (w *waiter) wake() {
-	select {
-	case w.event <- struct{}{}:
-	default:
-	}
-}
+// wait returns when the time has come that was set. Early returns are allowed.
+func (w *waiter) wait() { <-w.timer.C }
 
-func (w *waiter) close() {}
+func (w *waiter) close() { w.timer.Stop() }
