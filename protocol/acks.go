@@ -14,6 +14,13 @@ const (
 	ackDelayFraction = 4
 	// defaultAckDelay is the longest it may wait, where nothing else was agreed.
 	defaultAckDelay = 10 * time.Millisecond
+	// repeatFor is how long after the last packet acknowledgements are repeated when a sender who had more
+	// to send falls silent: longer than paths are usually gone, short enough not to matter if the sender is.
+	repeatFor = outageProbing
+	// repeatFraction of a round trip is the time from one repetition to the next, minRepeat the least: a
+	// hundred small packets a second.
+	repeatFraction = 4
+	minRepeat      = 10 * time.Millisecond
 	// ackTruncated is the token of a frame that left ranges out: what it did not say is not known to
 	// the peer when it arrives.
 	ackTruncated = ^uint64(0)
@@ -38,6 +45,9 @@ type ackState struct {
 	waiting int  // packets that want to be acknowledged and are not
 	now     bool // without delay
 	due     Time // when the delay is over, 0: nothing waits
+
+	heard  Time // arrival of the last packet that wants to be acknowledged
+	repeat Time // when to say again what has arrived, 0: no need
 }
 
 func (a *ackState) init(maxDelay time.Duration) {
@@ -127,9 +137,33 @@ func (a *ackState) shouldSend(now Time) bool {
 // deadline returns when an acknowledgement will be due, 0: none waits.
 func (a *ackState) deadline() Time {
 	if !a.pending() {
-		return 0
+		return a.repeat
 	}
 	return a.due
+}
+
+// expect notes whether the sender of a packet that just came has more to send at once: then it did not
+// ask for an acknowledgement without delay. If nothing follows for a round trip, the path may be gone and
+// with it our last acknowledgements. Said again, they tell the sender, as soon as the path is back, where
+// to go on.
+// spec: REL-32
+func (a *ackState) expect(now Time, more bool, rtt time.Duration) {
+	a.heard, a.repeat = now, 0
+	if more {
+		a.repeat = now.Add(max(rtt, minRepeat))
+	}
+}
+
+// handleTimeout makes a repetition due.
+func (a *ackState) handleTimeout(now Time, rtt time.Duration) {
+	if a.repeat == 0 || now.Before(a.repeat) {
+		return
+	}
+	a.now = true
+	a.repeat = now.Add(max(rtt/repeatFraction, minRepeat))
+	if a.repeat.Sub(a.heard) > repeatFor {
+		a.repeat = 0
+	}
 }
 
 // append appends an acknowledgement of at most size bytes. The token is what sent and ackedAck want to

@@ -323,3 +323,29 @@ func TestAttack12AckRangeMemory(t *testing.T) {
 	require.Equal(t, wire.MaxAckRanges-1, f.Count)
 	require.Equal(t, uint64(2*999_999), f.Largest, "the newest are kept")
 }
+
+// spec: REL-32
+func TestAcknowledgementsAreRepeatedWhenASenderWithMoreFallsSilent(t *testing.T) {
+	var a ackState
+	a.init(testAckDelay)
+	now := testStart
+	a.receive(now, 0, true, false, wire.NotECT)
+	a.expect(now, true, testRTT)
+	a.sent(0)
+	require.Equal(t, now.Add(testRTT), a.deadline(), "a round trip of silence")
+	heard, n := now, 0
+	for a.deadline() != 0 {
+		now = a.deadline()
+		a.handleTimeout(now, testRTT)
+		require.True(t, a.shouldSend(now))
+		a.sent(0)
+		n++
+	}
+	require.LessOrEqual(t, now.Sub(heard), repeatFor)
+	require.InDelta(t, float64(repeatFor/(testRTT/repeatFraction)), n, 5)
+
+	a.receive(now, 1, true, true, wire.NotECT)
+	a.expect(now, false, testRTT)
+	a.sent(1)
+	require.Zero(t, a.deadline(), "a sender that had no more is waited for by nobody")
+}

@@ -107,6 +107,9 @@ type lossState struct {
 	lossTime        Time   // when the packet at the cursor will be lost, 0: nothing is late
 	maxAckDelay     time.Duration
 	ptoCount        int
+	outage          Time // when the first of them expired
+	probed          Time // when the last of them expired
+	backoff         int  // how often the timeout has doubled
 	probesWanted    int
 	recoveryStart   Time   // start of the episode of loss; packets sent before belong to it
 	episode         uint32 // its number
@@ -365,7 +368,8 @@ func (l *lossState) abandon(cb ackHandler) {
 			l.mtu.settle(int(p.size))
 		}
 	}
-	l.bytesInFlight, l.latencyInFlight, l.outstanding, l.unanswered, l.probesWanted, l.ptoCount = 0, 0, 0, 0, 0, 0
+	l.bytesInFlight, l.latencyInFlight, l.outstanding, l.unanswered, l.probesWanted = 0, 0, 0, 0, 0
+	l.ptoCount, l.backoff = 0, 0
 	l.release()
 }
 
@@ -399,7 +403,7 @@ func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) 
 	l.mtu.reset(baseDatagram, l.mtu.limit)
 	l.reorder = reorderState{}
 	l.sampler = congestion.RateSampler{}
-	l.ptoCount, l.recoveryStart, l.runStart, l.persistentSince = 0, 0, 0, 0
+	l.ptoCount, l.backoff, l.recoveryStart, l.runStart, l.persistentSince = 0, 0, 0, 0, 0
 	l.episode, l.episodeLost = l.episode+1, 0
 	l.updatePace()
 }
@@ -443,7 +447,11 @@ func (l *lossState) deadline() (Time, lossTimer) {
 	if l.outstanding == 0 {
 		return 0, lossTimerNone
 	}
-	return l.lastEliciting.Add(l.probeInterval()), lossTimerProbe
+	from := l.lastEliciting
+	if l.ptoCount > 0 {
+		from = max(from, l.probed) // the probe may have had to stay: its path is not the one in use
+	}
+	return from.Add(l.probeInterval()), lossTimerProbe
 }
 
 // pto returns the probe timeout without backoff.

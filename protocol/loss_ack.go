@@ -34,9 +34,12 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 		return nil // nothing new
 	}
 	if l.pass.progress {
-		l.ptoCount, l.probesWanted, l.unanswered = 0, 0, 0
+		l.unanswered = 0
 	}
 	l.detectLost(now, cb)
+	if l.pass.progress && l.ptoCount > 0 {
+		l.endOutage(cb)
+	}
 	l.reportLost(now, marked)
 	l.reportAcked(now)
 	l.trim(now)

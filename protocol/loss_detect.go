@@ -25,6 +25,12 @@ const (
 	// two when that died as well (RFC 9002, section 6.2.4).
 	firstProbes = 1
 	laterProbes = 2
+	// outageProbing is for how long after the first probe timeout probes are sent once a round trip, so that
+	// a path that was gone for a moment is noticed the moment it is back. Paths that move from one radio
+	// cell or satellite to the next are back by then.
+	outageProbing = 3 * time.Second
+	// minOutageProbe is the least time between those probes: fifty packets of 1,200 bytes a second.
+	minOutageProbe = 20 * time.Millisecond
 	// smallProbeAfter is after how many probe timeouts packets have the base size.
 	smallProbeAfter = 2
 	// maxProbeInterval ends the backoff of the probe timeout, unless the round trip is longer. A
@@ -225,11 +231,15 @@ func (l *lossState) passed(pn uint64) bool {
 	return ok && largest > pn
 }
 
-// probeInterval is the probe timeout with its backoff.
+// probeInterval is the time from the last packet to the next probe: the probe timeout; in the first seconds
+// of an outage a round trip; then the probe timeout with its backoff.
 // spec: REL-19
 func (l *lossState) probeInterval() time.Duration {
+	if l.ptoCount > 0 && l.backoff == 0 {
+		return max(l.rtt.min(), minOutageProbe)
+	}
 	pto := l.pto()
-	return min(pto<<min(l.ptoCount, maxBackoff), max(pto, maxProbeInterval))
+	return min(pto<<min(l.backoff, maxBackoff), max(pto, maxProbeInterval))
 }
 
 // handleTimeout does what is due: it declares packets lost that are late, or asks for probes. It is
@@ -247,18 +257,30 @@ func (l *lossState) handleTimeout(now Time, cb ackHandler) {
 		l.updatePace()
 		return
 	}
-	l.probe(cb)
+	l.probe(now, cb)
 }
 
 // probe asks for packets that make the peer acknowledge something, with the oldest facts in them.
 // spec: REL-20
-func (l *lossState) probe(cb ackHandler) {
+func (l *lossState) probe(now Time, cb ackHandler) {
 	l.stats.ptos++
+	if l.ptoCount == 0 {
+		l.outage = now
+	}
+	l.probed = now
 	l.probesWanted = firstProbes
-	if l.ptoCount > 0 {
-		l.probesWanted = laterProbes
+	if !l.rtt.sampled || now.Sub(l.outage) >= outageProbing {
+		if l.backoff > 0 {
+			l.probesWanted = laterProbes
+		}
+		l.backoff++
 	}
 	l.ptoCount++
+	l.probeOldest(cb)
+}
+
+// probeOldest puts the facts of the oldest packets into the probes that are wanted.
+func (l *lossState) probeOldest(cb ackHandler) {
 	n := 0
 	for pn := l.cursor; pn < l.list.next && n < l.probesWanted; pn++ {
 		p := l.list.at(pn)
@@ -266,5 +288,17 @@ func (l *lossState) probe(cb ackHandler) {
 			cb.packetProbed(p)
 			n++
 		}
+	}
+}
+
+// endOutage takes the first acknowledgement after a probe timeout. If it shows nothing to be lost, since it
+// was sent before any probe arrived, it still tells what has not: that goes at once, and not when the probe
+// after next is answered.
+// spec: REL-33
+func (l *lossState) endOutage(cb ackHandler) {
+	l.ptoCount, l.backoff, l.probesWanted = 0, 0, 0
+	if l.pass.lostPackets == 0 && l.outstanding > 0 {
+		l.probesWanted = firstProbes
+		l.probeOldest(cb)
 	}
 }

@@ -113,6 +113,9 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 		return
 	}
 	p.acks.receive(now, pn, kinds.eliciting, kinds.immediate, d.ECN)
+	if kinds.eliciting {
+		p.acks.expect(now, kinds.stream && !kinds.immediate, p.loss.rtt.smoothed)
+	}
 	if kinds.data {
 		s.dataArrived(now, p)
 	}
@@ -142,6 +145,7 @@ func (s *Session) pathFor(now Time, d *Datagram) (*path, int) {
 type frameKinds struct {
 	eliciting bool // wants an acknowledgement
 	immediate bool // wants it now
+	stream    bool // stream data
 	data      bool // more than probing of a path
 }
 
@@ -210,6 +214,7 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 	}
 	kinds.eliciting, kinds.data = true, true
 	if typ.IsStream() {
+		kinds.stream = true
 		f, n := wire.ParseStream(typ, b)
 		if n < 0 {
 			return n, nil

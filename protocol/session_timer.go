@@ -100,6 +100,7 @@ func (s *Session) HandleTimeout(now Time) {
 	if !s.paths.active.silenced() {
 		for _, p := range s.paths.list {
 			p.loss.handleTimeout(now, (*sentHandler)(s))
+			p.acks.handleTimeout(now, p.loss.rtt.smoothed)
 		}
 	}
 	s.pathTimeout(now)
