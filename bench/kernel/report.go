@@ -54,7 +54,7 @@ func commit() string {
 
 const intro = `# Against the kernel's TCP, and real sockets beside the simulator
 
-Written by ` + "`make kernel`" + `, in real time: no run gives the same figures twice. Two network namespaces, the
+Written by ` + "`make kernel`" + `, in real time, one run for each line: none gives the same figures twice. Two network namespaces, the
 link of the simulator between their TUN devices: ` + "`dsl`" + ` is 50 Mbit/s, 20 ms one way. Everything runs at a
 real-time priority, or other work on the machine would look like a queue; "late" tells how far behind the
 link's time 99 % of the packets left at most, "load" is the machine's load average of the last minute.
