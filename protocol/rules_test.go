@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"testing"
 	"time"
@@ -600,6 +601,28 @@ func TestPathThatWasGivenUpDoesNotBeginAgain(t *testing.T) {
 	require.Len(t, q.ss.paths.list, 1, "nobody answers there")
 	q.give(q.ss, q.craftOn(q.cs, late, byte(wire.FramePing)), road)
 	require.Len(t, q.ss.paths.list, 1)
+}
+
+// Each end proves a path for itself. With a third of all datagrams lost, and a third doubled, one of them
+// often succeeds where the other's challenges or answers are lost.
+//
+// spec: PATH-15
+func TestEndsThatMoveUnderHeavyLossFindEachOther(t *testing.T) {
+	for seed := range uint64(40) {
+		p := connected(t)
+		rng := rand.New(rand.NewPCG(seed, 4))
+		p.filter = func(bool, int, []byte) int { return rng.IntN(3) }
+		road := netip.MustParseAddrPort("198.51.100.9:5555")
+		p.alsoClient = append(p.alsoClient, road)
+		for range 3 {
+			p.say("are you there?")
+			p.answer("where you are")
+			p.idle(time.Second)
+			_ = p.cs.Migrate(p.now, AddrPair{Local: road, Remote: p.serverAddr}) // without a spare ID it stays
+		}
+		p.say("still there?")
+		p.answer("yes")
+	}
 }
 
 // spec: PATH-13

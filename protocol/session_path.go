@@ -39,6 +39,7 @@ type path struct {
 
 	validated bool      // addr has answered a challenge, or the handshake proved it
 	budget    ledger    // while addr is not validated
+	heard     Time      // when something came from addr, while it is not validated
 	proof     challenge // asks addr
 	moving    *move     // the peer seems to have a new address
 	response  pathResponse
@@ -170,6 +171,13 @@ func (c *challenge) sent(now Time, timeout time.Duration) {
 	c.tries++
 }
 
+// hurry has the challenge repeated after timeout, not later and later: the address is there.
+func (c *challenge) hurry(timeout time.Duration) {
+	if c.tries > 0 {
+		c.due = min(c.due, c.asked.Add(timeout))
+	}
+}
+
 // roundTrip is what an answer at now tells about the time to the address; 0: nothing, since it is not
 // known which asking is answered.
 func (c *challenge) roundTrip(now Time) time.Duration {
@@ -198,7 +206,9 @@ func (s *Session) openPath(now Time, id uint64, addr AddrPair) *path {
 	if known := s.ids.peerFor(id); known != nil {
 		peer = known.id
 	}
-	p := s.newPath(now, id, addr, s.ids.localFor(id).id, peer, 0)
+	// The round trip of the path so far is a guess, good enough to ask by: within the budget of the address
+	// a challenge too many costs nothing, and an answer replaces the guess.
+	p := s.newPath(now, id, addr, s.ids.localFor(id).id, peer, s.paths.active.loss.rtt.smoothed)
 	p.proof.start(s, now)
 	return p
 }
@@ -309,9 +319,11 @@ func (s *Session) heardFrom(now Time, p *path, n int) {
 		return
 	}
 	p.budget.in += n
+	p.heard = now
 	if !p.proof.open {
 		p.proof.start(s, now) // it did not answer, and yet it speaks
 	}
+	p.proof.hurry(p.loss.pto())
 }
 
 // startMove begins the proof of a new address on a known path.
@@ -348,7 +360,7 @@ func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]b
 		}
 		p.proof = challenge{}
 		p.validated = true
-		if s.role == client && p.id > s.paths.active.id {
+		if p.id > s.paths.active.id && (s.role == client || s.leftByPeer()) {
 			s.fail(now, s.usePath(now, p))
 		}
 	case m != nil && m.stay.answeredBy(data):
@@ -395,11 +407,29 @@ func (s *Session) pathTimeout(now Time) {
 	s.dropPaths(now, func(p *path) bool {
 		p.moveTimeout(now)
 		spent := p.proof.spent(now)
-		if spent {
+		switch {
+		case spent && s.clingsTo(p):
+			p.proof.tries--
+			return false
+		case spent:
 			p.proof = challenge{}
 		}
 		return spent && p != s.paths.active || p.expires != 0 && !now.Before(p.expires)
 	})
+}
+
+// clingsTo reports whether a path that did not answer must be asked on: the peer speaks there, or has left the
+// path in use, so that there is no other way to it.
+//
+// spec: PATH-15
+func (s *Session) clingsTo(p *path) bool {
+	return p != s.paths.active && !p.validated && (p.heard.After(p.proof.asked) || s.leftByPeer())
+}
+
+// leftByPeer reports whether the peer has retired the name that it used on the path in use.
+func (s *Session) leftByPeer() bool {
+	id := s.paths.active.id
+	return id < s.ids.nextPath && s.ids.localFor(id) == nil
 }
 
 // moveTimeout ends the claims of addresses that had their chances.
