@@ -19,10 +19,11 @@ const (
 	selfLater     = time.Second
 	// changeShift spreads changes over a cycle of a controller.
 	changeShift = 500 * time.Millisecond
-	// sweepSeeds are the seeds of the sweep over paths, whose rows are many.
-	sweepSeeds = 20
-	// fastSeeds are those of its fast links, where a run is costly and hardly depends on the seed.
-	fastSeeds = 3
+	// plainSeeds are enough where nothing is asked for, and where a run takes a minute.
+	plainSeeds = 20
+	// sweepSeeds are those of the sweep over paths, whose rows are many, and fastSeeds those of its fast
+	// links, where a run is costly and hardly depends on the seed.
+	sweepSeeds, fastSeeds = 5, 3
 )
 
 // dslRate is the rate of the link named dsl, which most scenarios use.
@@ -54,6 +55,9 @@ func Grid(controller string) []Scenario {
 			s.Group = g.name
 			if strings.HasPrefix(controller, fixedPrefix) {
 				s.Targets = nil // they are for what finds its own rate
+			}
+			if s.Seeds == 0 && (len(s.Targets) == 0 || s.Duration >= rivalDuration) {
+				s.Seeds = plainSeeds
 			}
 			grid = append(grid, s)
 		}
