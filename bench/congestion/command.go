@@ -128,54 +128,46 @@ func (c *command) compare(stdout io.Writer, name, table string) (same bool, err 
 	if err != nil {
 		return false, err
 	}
-	differences := diff(c.played(string(text), table), table)
+	differences := diff(string(text), table, c.only == "")
 	for _, line := range differences {
 		fmt.Fprintln(stdout, line)
 	}
 	return len(differences) == 0, nil
 }
 
-// played returns the lines of a golden table that are about what a table has: with -only, not all.
-func (c *command) played(golden, table string) string {
-	if c.only == "" {
-		return golden
-	}
-	names := make(map[string]bool)
+// rows returns the lines of a table by what stands in their first column. Lines that begin with # say where
+// a table comes from and do not count.
+func rows(table string) (names []string, lines map[string]string) {
+	lines = make(map[string]string)
 	for line := range strings.Lines(table) {
-		names[line[:min(nameWidth, len(line))]] = true
-	}
-	var b strings.Builder
-	for line := range strings.Lines(golden) {
-		if names[line[:min(nameWidth, len(line))]] {
-			b.WriteString(line)
+		if strings.HasPrefix(line, "#") {
+			continue
 		}
+		line = strings.TrimSuffix(line, "\n")
+		name := line[:min(nameWidth, len(line))]
+		names, lines[name] = append(names, name), line
 	}
-	return b.String()
+	return names, lines
 }
 
-// diff returns the lines that only one of two tables has, with - and + before them. Lines that begin
-// with # say where a table comes from and do not count.
-func diff(old, now string) []string {
-	lines := func(text string) (list []string, has map[string]bool) {
-		has = make(map[string]bool)
-		for line := range strings.Lines(text) {
-			if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "#") {
-				list, has[line] = append(list, line), true
-			}
-		}
-		return list, has
-	}
-	before, had := lines(old)
-	after, has := lines(now)
+// diff returns the rows that are not the same in two tables, with - and + before them. Unless all rows were
+// played, those that the second one lacks do not count.
+func diff(old, now string, all bool) []string {
+	names, before := rows(old)
+	played, after := rows(now)
 	var list []string
-	for _, line := range before {
-		if !has[line] {
-			list = append(list, "- "+line)
+	for _, name := range names {
+		line, ok := after[name]
+		switch {
+		case !ok && all:
+			list = append(list, "- "+before[name])
+		case ok && line != before[name]:
+			list = append(list, "- "+before[name], "+ "+line)
 		}
 	}
-	for _, line := range after {
-		if !had[line] {
-			list = append(list, "+ "+line)
+	for _, name := range played {
+		if _, ok := before[name]; !ok {
+			list = append(list, "+ "+after[name])
 		}
 	}
 	return list
