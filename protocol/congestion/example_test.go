@@ -67,7 +67,9 @@ func (c *capped) Undo(monotime.Time) {
 	c.window, c.before = max(c.window, c.before), 0
 }
 
-// A controller of one's own: what it must have, how a session gets it, and how it is judged.
+// A controller of one's own: what it must have, how a session gets it, and how it is judged. The verdict on this
+// one is that of most caps on the queue: the flow that comes second takes the queue of the first for a part of
+// the path and pushes it aside, and whoever fills queues pushes both.
 func Example() {
 	// Every session that is dialed or accepted with this makes one for each of its paths.
 	_ = &conn.Config{CongestionControl: newCapped}
@@ -96,7 +98,7 @@ func Example() {
 	// Output:
 	// fills the line: true
 	// keeps its queue short: true
-	// shares with itself: true
+	// shares with itself: false
 	// survives beside CUBIC: false
 	// bears random loss: false
 }
