@@ -128,6 +128,9 @@ func describe(e *End) string {
 // streamLater is the randomness of what was added later: older draws stay what they were.
 const streamLater = 7
 
+// leastRate in bytes a second carries what a scenario sends, in the time that it has once it is healed.
+const leastRate = 200_000
+
 // drawController draws the default, one that has a name, or a fixed rate.
 func drawController(rng *rand.Rand) func(congestion.Config) congestion.Controller {
 	names := congestion.Names()
@@ -136,7 +139,7 @@ func drawController(rng *rand.Rand) func(congestion.Config) congestion.Controlle
 		named, _ := congestion.Named(names[n])
 		return named
 	case n == len(names):
-		rate := uint64(10_000 + rng.IntN(10_000_000))
+		rate := uint64(leastRate + rng.IntN(10_000_000))
 		return func(c congestion.Config) congestion.Controller { return congestion.NewFixed(c, rate) }
 	default:
 		return nil
