@@ -90,6 +90,8 @@ func DefaultParameters() wire.Parameters {
 	p.MaxStreamsUni = DefaultMaxStreams
 	p.MaxAckDelayMillis = uint64(DefaultMaxAckDelay.Milliseconds())
 	p.MaxDatagram = DefaultMaxDatagram
+	p.MaxChannels = DefaultMaxChannels
+	p.MessageBuffer = DefaultMessageBuffer
 	p.ActiveIDs = maxActiveIDs
 	p.MaxPaths = maxActivePaths
 	return p
@@ -105,6 +107,7 @@ func (c *Config) withDefaults() *Config {
 		p := DefaultParameters()
 		d.Params = &p
 	}
+	d.Params = fitting(d.Params, d.MaxSessionWindow)
 	setDefault(&d.MaxStreamWindow, DefaultMaxStreamWindow)
 	setDefault(&d.MaxSessionWindow, DefaultMaxSessionWindow)
 	setDefault(&d.HandshakeTimeout, DefaultHandshakeTimeout)
@@ -115,6 +118,19 @@ func (c *Config) withDefaults() *Config {
 		d.NewController = func(c congestion.Config) congestion.Controller { return congestion.NewAdaptive(c) }
 	}
 	return &d
+}
+
+// fitting returns p with messages no larger than the session's window can grow to hold: a message waits for
+// credit for all of it, and half of the window may be consumed before the peer is told.
+func fitting(p *wire.Parameters, sessionWindow int) *wire.Parameters {
+	setDefault(&sessionWindow, DefaultMaxSessionWindow)
+	largest := uint64(max(sessionWindow/2-messageCharge, 1))
+	if p.MaxMessageSize <= largest {
+		return p
+	}
+	c := *p
+	c.MaxMessageSize = largest
+	return &c
 }
 
 func setDefault[T comparable](field *T, value T) {

@@ -19,6 +19,12 @@ const (
 	EventStreamWritable
 	// EventStreamsAvailable: the peer allows more streams.
 	EventStreamsAvailable
+	// EventMessagesReadable: messages wait to be received.
+	EventMessagesReadable
+	// EventMessagesWritable: a channel whose queue was full has room.
+	EventMessagesWritable
+	// EventMessageOutcomes: PollOutcome has something to say.
+	EventMessageOutcomes
 	// EventClosed: the session has ended, Event.Err says why. What had arrived can still be read.
 	EventClosed
 	// EventDead: the drain period is over; all state may be freed.
@@ -28,7 +34,8 @@ const (
 var eventNames = [...]string{
 	EventEstablished: "established", EventConfirmed: "confirmed", EventStreamOpened: "stream opened",
 	EventStreamReadable: "stream readable", EventStreamWritable: "stream writable",
-	EventStreamsAvailable: "streams available", EventClosed: "closed", EventDead: "dead",
+	EventStreamsAvailable: "streams available", EventMessagesReadable: "messages readable",
+	EventMessagesWritable: "messages writable", EventMessageOutcomes: "message outcomes", EventClosed: "closed", EventDead: "dead",
 }
 
 func (k EventKind) String() string {
@@ -46,7 +53,8 @@ type Event struct {
 }
 
 // eventQueue is a ring that is reused, so that events cost no allocation in steady state.
-// Its length is bounded: stream events are merged per stream, all others happen a few times.
+// Its length is bounded: stream events are merged per stream, those of messages per session, and all others
+// happen a few times.
 type eventQueue struct {
 	events []Event
 	head   int

@@ -60,8 +60,6 @@ func TestRuleBreakersAreClosedByTheCodeOfTheRule(t *testing.T) {
 		{"an unknown frame type", false, []byte{0x3f}, wire.FrameEncoding, 0x3f},
 		{"a truncated frame", false, []byte{1, 1, 1, 1, byte(wire.FrameMaxData)}, wire.FrameEncoding, wire.FrameMaxData},
 		{"a truncated type", false, []byte{1, 1, 1, 1, 0x40}, wire.FrameEncoding, 0},
-		{"a message", false, []byte{byte(wire.FrameMessage), 0, 0, 0}, wire.Unsupported, wire.FrameMessage},
-		{"a channel", false, []byte{byte(wire.FrameChannel), 0, 0, 0}, wire.Unsupported, wire.FrameChannel},
 		{"a repair symbol", false, []byte{byte(wire.FrameRepair), 0, 0, 0}, wire.Unsupported, wire.FrameRepair},
 		// spec: SESS-4
 		{"DONE from a client", false, wire.Done{}.Append(nil), wire.ProtocolViolation, wire.FrameDone},

@@ -16,41 +16,60 @@ const (
 	turnPerWeight = 256
 )
 
-// sendQueue says in which queue of its priority a stream waits.
+// sendQueue says in which queue of its priority a lane waits.
 type sendQueue uint8
 
 const (
 	queueNone  sendQueue = iota
-	queueLost            // has lost data, or an end without data: needs no credit of the session
+	queueLost            // has lost data, an end without data, or unreliable messages: needs no credit of the session
 	queueFresh           // has data that was never sent, within its own limit
 )
 
-// schedClass is the streams of one priority that have something to send: two rings.
-type schedClass struct {
-	priority    uint8
-	lost, fresh *Stream // whose turn it is; nil: nobody waits
+// lane is what waits in the scheduler: a stream, or a channel of messages.
+type lane struct {
+	owner      source // whose place it is
+	next, prev *lane  // the ring that it waits in
+	need       uint32 // bytes of the session's credit without which nothing of it leaves from queueFresh
+	deficit    int32  // what is left of its turn, in bytes
+	weight     uint16
+	priority   uint8
+	queue      sendQueue
 }
 
-func (c *schedClass) ring(q sendQueue) **Stream {
+// source makes the frames of a lane.
+type source interface {
+	// appendFrame appends the next frame to b, in at most space bytes, and returns how much of its turn
+	// that takes, in bytes. A frame that does not fit leaves b as it was.
+	appendFrame(b []byte, space int, facts *[]fact) ([]byte, int)
+}
+
+// schedClass is the lanes of one priority that have something to send: two rings.
+type schedClass struct {
+	priority    uint8
+	lost, fresh *lane // whose turn it is; nil: nobody waits
+}
+
+func (c *schedClass) ring(q sendQueue) **lane {
 	if q == queueLost {
 		return &c.lost
 	}
 	return &c.fresh
 }
 
-// scheduler decides which stream sends next: the highest priority first, within a priority
-// retransmissions first, and within those deficit round robin by weight. It holds only streams that
+// scheduler decides which stream or channel sends next: the highest priority first, within a priority
+// retransmissions first, and within those deficit round robin by weight. It holds only lanes that
 // have something to send, so its work does not depend on how many are open.
 type scheduler struct {
-	classes []schedClass // by falling priority; only those with streams
+	classes []schedClass // by falling priority; only those with lanes
 }
 
-// pick returns the stream whose turn it is, or nil. Without credit of the session only lost data
-// may go; with latencyOnly only streams of the latency class.
+// pick returns the lane whose turn it is, or nil. Who needs more credit of the session than there is
+// holds back all fresh data behind it, so that a large message is not starved by many small ones; lost
+// data goes on. With latencyOnly only the latency class may go.
 //
 // spec: STR-31
 // spec: STR-32
-func (d *scheduler) pick(credit, latencyOnly bool) *Stream {
+func (d *scheduler) pick(credit uint64, latencyOnly bool) *lane {
 	for i := range d.classes {
 		c := &d.classes[i]
 		if latencyOnly && c.priority < latencyPriority {
@@ -59,17 +78,21 @@ func (d *scheduler) pick(credit, latencyOnly bool) *Stream {
 		if c.lost != nil {
 			return c.lost
 		}
-		if credit && c.fresh != nil {
+		if c.fresh == nil {
+			continue
+		}
+		if uint64(c.fresh.need) <= credit {
 			return c.fresh
 		}
+		credit = 0
 	}
 	return nil
 }
 
-// anyFresh reports whether a stream waits with data that was never sent.
-func (d *scheduler) anyFresh() bool {
+// blocked reports whether the session's credit holds a lane back that would be next.
+func (d *scheduler) blocked(credit uint64) bool {
 	for i := range d.classes {
-		if d.classes[i].fresh != nil {
+		if f := d.classes[i].fresh; f != nil && uint64(f.need) > credit {
 			return true
 		}
 	}
@@ -78,7 +101,7 @@ func (d *scheduler) anyFresh() bool {
 
 // budget returns how many bytes s may send in what is left of its turn: at least one, and any
 // number when nobody else waits.
-func (s *Stream) budget() int {
+func (s *lane) budget() int {
 	if s.next == s {
 		s.deficit = 0
 		return 1 << 30
@@ -90,9 +113,12 @@ func (s *Stream) budget() int {
 }
 
 // spent takes n bytes from the turn of s, which is at its queue's head, and ends the turn when it is used up.
-func (d *scheduler) spent(s *Stream, n int) {
+func (d *scheduler) spent(s *lane, n int) {
 	if s.next == s {
 		return
+	}
+	if s.deficit <= 0 {
+		s.deficit = int32(s.weight) * turnPerWeight // who did not ask for its budget: messages are not divided
 	}
 	s.deficit -= int32(n)
 	if s.deficit <= 0 {
@@ -111,7 +137,7 @@ func (d *scheduler) find(priority uint8) int {
 }
 
 // put moves s to a queue, at its end. It does nothing when s is there already.
-func (d *scheduler) put(s *Stream, q sendQueue) {
+func (d *scheduler) put(s *lane, q sendQueue) {
 	if s.queue == q {
 		return
 	}
@@ -135,7 +161,7 @@ func (d *scheduler) put(s *Stream, q sendQueue) {
 }
 
 // remove takes s out of its queue. What was left of its turn is gone.
-func (d *scheduler) remove(s *Stream) {
+func (d *scheduler) remove(s *lane) {
 	if s.queue == queueNone {
 		return
 	}

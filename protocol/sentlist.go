@@ -31,6 +31,9 @@ const (
 	factDone                                  //
 	factAckFrequency                          //
 	factImmediateAck                          //
+	factChannel                               // a: channel
+	factMessage                               // a: position<<16 | channel, b: places from<<32 | to
+	factSkip                                  // a: channel, b: next
 )
 
 // fact is one thing that a packet told the peer, so that its owner hears whether it arrived. Facts

@@ -82,14 +82,15 @@ type Session struct {
 	registry Registry
 	rng      *rand.Rand // seeded from Config.Rand; for skips, padding and challenges, never for keys
 
-	hs      *clientHandshake // client, until confirmed
-	keys    keyState
-	ids     idState
-	paths   pathSet
-	streams streamsState
-	control controlState
-	idle    idleState
-	closing closeState
+	hs       *clientHandshake // client, until confirmed
+	keys     keyState
+	ids      idState
+	paths    pathSet
+	streams  streamsState
+	messages *messagesState // nil until a message is sent or a channel of the peer's announced
+	control  controlState
+	idle     idleState
+	closing  closeState
 
 	local, remote wire.Parameters // ours as offered, the peer's once known
 	established   Time

@@ -98,7 +98,7 @@ func (s *Session) lingerTimeout(now Time) {
 	if !c.finishing || s.state != stateEstablished {
 		return
 	}
-	if s.streams.drained() {
+	if s.delivered() {
 		s.closeNow(now, &ApplicationError{})
 		return
 	}
@@ -208,6 +208,9 @@ func (s *Session) ended(err error) {
 	}
 	if s.established != 0 {
 		s.streams.fail(readers)
+	}
+	if s.messages != nil {
+		s.messages.fail()
 	}
 	s.events.push(Event{Kind: EventClosed, Err: err})
 }

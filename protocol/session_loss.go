@@ -26,7 +26,7 @@ func (h *sentHandler) packetLost(p *sentPacket) {
 	s := (*Session)(h)
 	s.stats.PacketsLost++
 	for i := range p.facts {
-		s.factLost(&p.facts[i])
+		s.factLost(&p.facts[i], false)
 	}
 }
 
@@ -35,7 +35,7 @@ func (h *sentHandler) packetLost(p *sentPacket) {
 func (h *sentHandler) packetProbed(p *sentPacket) {
 	s := (*Session)(h)
 	for i := range p.facts {
-		s.factLost(&p.facts[i])
+		s.factLost(&p.facts[i], true)
 	}
 }
 
@@ -54,12 +54,15 @@ func (s *Session) factAcked(f *fact) {
 	case factAddressToken:
 		s.control.token = delivered(s.control.token, true)
 	case factPing:
+	case factChannel, factMessage, factSkip:
+		s.messages.ackedFact(*f)
 	default:
 		s.streams.acked(*f)
 	}
 }
 
-func (s *Session) factLost(f *fact) {
+// factLost has a fact sent again that is lost, or with probed may be.
+func (s *Session) factLost(f *fact, probed bool) {
 	switch f.kind {
 	case factAck, factPing:
 	case factNewID:
@@ -70,6 +73,8 @@ func (s *Session) factLost(f *fact) {
 		s.control.done = delivered(s.control.done, false)
 	case factAddressToken:
 		s.control.token = delivered(s.control.token, false)
+	case factChannel, factMessage, factSkip:
+		s.messages.lostFact(*f, probed)
 	default:
 		s.streams.lost(*f)
 	}

@@ -107,10 +107,13 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	}
 	s.confirm(now)
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
-	kinds, err := s.handleFrames(now, d.Addr, p, payload)
+	kinds, err := s.handleFrames(now, d.Addr, p, pn, payload)
 	if err != nil {
 		s.fail(now, err)
 		return
+	}
+	if kinds.old {
+		return // spec: MSG-7
 	}
 	p.acks.receive(now, pn, kinds.eliciting, kinds.immediate, d.ECN)
 	if kinds.eliciting {
@@ -147,11 +150,15 @@ type frameKinds struct {
 	immediate bool // wants it now
 	stream    bool // stream data
 	data      bool // more than probing of a path
+	old       bool // has a message that cannot be told any more: the packet counts as lost
+
+	place packetPlace // of the packet; the caller sets it
 }
 
 // handleFrames takes the frames of one packet. Each handler gets a view into payload and keeps none.
 // An empty payload is an error: no honest end sends one, and it must not be a free ride.
-func (s *Session) handleFrames(now Time, from AddrPair, p *path, payload []byte) (kinds frameKinds, err error) {
+func (s *Session) handleFrames(now Time, from AddrPair, p *path, pn uint64, payload []byte) (kinds frameKinds, err error) {
+	kinds.place = packetPlace{p.id, pn}
 	if len(payload) == 0 { // spec: SESS-5
 		return kinds, transportErrorf(wire.ProtocolViolation, 0, "packet without frames")
 	}
@@ -221,6 +228,9 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 		}
 		return n, s.streams.handleStream(f)
 	}
+	if wire.IsMessageFrame(typ) {
+		return s.handleMessageFrame(now, typ, b, kinds)
+	}
 	return s.handleControl(now, p, typ, b)
 }
 
@@ -261,9 +271,6 @@ func (s *Session) handleControl(now Time, p *path, typ wire.FrameType, b []byte)
 	}
 	if wire.IsGrease(typ) {
 		return wire.SkipGrease(b), nil
-	}
-	if wire.IsMessageFrame(typ) { // spec: ERR-3
-		return 0, transportErrorf(wire.Unsupported, typ, "messages were not agreed on")
 	}
 	return 0, transportErrorf(wire.FrameEncoding, typ, "unknown frame type") // spec: ERR-1 ERR-2
 }

@@ -176,6 +176,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
 	b := s.begin(buf, p, size)
+	s.prepareMessages(now, &b)
 	bulk, latency, probe := s.permission(now, p, size)
 	ackDue := s.ackDue(now)
 	urgent := bulk || probe
@@ -211,6 +212,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	if b.pkt.eliciting && (probe || s.idle.quiet(now)) {
 		s.padTo(&b, minKeepAlive)
 	}
+	b.buf = s.streams.trimTail(b.buf)
 	return s.seal(now, &b, p.addr)
 }
 
@@ -237,7 +239,7 @@ func (s *Session) permission(now Time, p *path, size int) (bulk, latency, probe 
 
 // wantsToSend reports whether anything but acknowledgements waits.
 func (s *Session) wantsToSend() bool {
-	return s.streams.hasData() || s.streams.hasControl() || s.control.pending() || s.ids.pending()
+	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.control.pending() || s.ids.pending()
 }
 
 // nothingToSend tells congestion control that the application, not the network, is the limit.
@@ -274,7 +276,11 @@ func (s *Session) appendAck(now Time, b *packetBuilder, p *path) {
 	if !p.acks.pending() || b.nAcks == maxAckFrames {
 		return
 	}
-	out, token, ok := p.acks.append(b.buf, now, p.id, b.room()-reservedForAck)
+	reserved := reservedForAck
+	if !p.acks.shouldSend(now) {
+		reserved = max(reserved, s.streams.nextWhole()) // what is not due must not keep a message out
+	}
+	out, token, ok := p.acks.append(b.buf, now, p.id, b.room()-reserved)
 	if !ok {
 		return
 	}
@@ -294,6 +300,7 @@ func (s *Session) appendControl(b *packetBuilder, latencyOnly bool) {
 	if !latencyOnly && s.streams.hasControl() {
 		b.buf = s.streams.appendControl(b.buf, b.room(), &b.pkt.facts)
 	}
+	s.appendSkips(b)
 	s.appendStreamData(b, latencyOnly)
 	if len(b.buf) > n {
 		b.eliciting()
@@ -305,7 +312,7 @@ func (s *Session) appendControl(b *packetBuilder, latencyOnly bool) {
 // that fills the packet leaves no room behind it.
 func (s *Session) appendStreamData(b *packetBuilder, latencyOnly bool) {
 	before := len(b.buf)
-	hurry := s.streams.hasLatencyData() || s.streams.hasData() && b.path.loss.fillsWindow(b.limit-b.start+crypto.TagSize)
+	hurry := s.streams.asksForAck() || s.streams.hasData() && b.path.loss.fillsWindow(b.limit-b.start+crypto.TagSize)
 	if hurry && b.room() > reservedForAck {
 		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
 		b.asked = true
@@ -318,6 +325,7 @@ func (s *Session) appendStreamData(b *packetBuilder, latencyOnly bool) {
 	if len(b.buf) == data {
 		b.buf, b.asked = b.buf[:before], false // nothing to hurry for
 	}
+	b.asked = b.asked || s.streams.urgent
 }
 
 // maxGrease is the longest grease frame: a type of four bytes, a length of one, seven bytes of nothing.

@@ -19,13 +19,14 @@ const (
 	TimerPath            // ask an address again, or forget a path
 	TimerKey             // forget the peer's previous key
 	TimerKeepAlive       // ping
+	TimerMessage         // the deadline of a message passes
 	TimerRelease         // nothing happens: give memory back
 	TimerIdle            // the peer has been silent for too long
 	TimerClose           // the drain period, or the linger of a graceful close, is over
 	numTimers
 )
 
-var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "release", "idle", "close"}
+var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "message", "release", "idle", "close"}
 
 func (t Timer) String() string {
 	if t < numTimers {
@@ -68,6 +69,9 @@ func (s *Session) NextTimeout() (Time, Timer) {
 		consider(s.paceUntil, TimerPace)
 	}
 	consider(s.pathDeadline(), TimerPath)
+	if s.messages != nil {
+		consider(s.messages.deadline(), TimerMessage)
+	}
 	consider(s.keys.dropPrevious, TimerKey)
 	consider(s.idle.ping, TimerKeepAlive)
 	consider(s.stalledPing(), TimerKeepAlive)
@@ -104,6 +108,9 @@ func (s *Session) HandleTimeout(now Time) {
 		}
 	}
 	s.pathTimeout(now)
+	if s.messages != nil {
+		s.messages.timeout(now)
+	}
 	s.expirePreviousKey(now)
 	s.idle.timeout(now)
 	if at := s.stalledPing(); at != 0 && !now.Before(at) {
@@ -143,7 +150,7 @@ func (s *Session) releaseIdle(now Time) {
 // spec: SESS-24
 func (s *Session) stalledPing() Time {
 	i := &s.idle
-	if i.keepAlive != 0 || i.agreed == 0 || i.asked || i.pingDue || s.streams.drained() {
+	if i.keepAlive != 0 || i.agreed == 0 || i.asked || i.pingDue || s.delivered() {
 		return 0
 	}
 	return i.since.Add(i.agreed / 2)

@@ -14,12 +14,7 @@ type Stream struct {
 	send sendStream // unused by streams that only the peer writes
 	recv recvStream // unused by streams that only this end writes
 
-	// Scheduling: the ring that the stream waits in, and what is left of its turn.
-	next, prev *Stream
-	deficit    int32
-	weight     uint16
-	priority   uint8
-	queue      sendQueue
+	lane // its place in the scheduler
 
 	controlNext   *Stream // the next one with frames about it to send
 	controlQueued bool
@@ -60,7 +55,7 @@ func (s *Stream) SetPriority(p uint8) {
 	if s.priority == p {
 		return
 	}
-	s.streams.sched.remove(s)
+	s.streams.sched.remove(&s.lane)
 	s.priority = p
 	s.reschedule()
 }
@@ -75,7 +70,7 @@ func (s *Stream) SetWeight(w uint16) {
 }
 
 // reschedule puts the stream in the queue that its state asks for.
-func (s *Stream) reschedule() { s.streams.sched.put(s, s.send.wants()) }
+func (s *Stream) reschedule() { s.streams.sched.put(&s.lane, s.send.wants()) }
 
 // queueControl asks for a frame about the stream to be sent.
 func (s *Stream) queueControl() { s.streams.queueControl(s) }

@@ -46,6 +46,12 @@ type streamsState struct {
 	received uint64 // sum of the highest offsets of all streams; at most window.limit
 	gaps     int    // in all streams
 
+	// The packet that is being made, for messages.
+	packets   uint64    // counts packets
+	wholeRoom int       // bytes of frames that fit an empty packet
+	tail      tailFrame // the last MESSAGE frame with a length
+	urgent    bool      // it has a message that the receiver acknowledges at once
+
 	// Sending: all streams together.
 	max         uint64 // the peer's limit; only grows
 	sent        uint64 // sum of the bytes sent for the first time; at most max
@@ -139,7 +145,8 @@ func ordinal(id uint64) uint64 {
 // newStream makes a stream with the limits of its kind.
 func (t *streamsState) newStream(id uint64) *Stream {
 	local, remote := &t.cfg.local, &t.cfg.remote
-	s := &Stream{id: id, streams: t, priority: defaultPriority, weight: defaultWeight}
+	s := &Stream{id: id, streams: t}
+	s.lane = lane{owner: s, need: 1, priority: defaultPriority, weight: defaultWeight}
 	recv, send := local.MaxStreamDataBidiRemote, remote.MaxStreamDataBidiLocal
 	switch {
 	case s.Unidirectional():
@@ -331,9 +338,19 @@ func (t *streamsState) handleMaxStreams(uni bool, limit uint64) error {
 	return nil
 }
 
-// handleDataBlocked takes a DATA_BLOCKED frame. It is a hint for whoever reads traces: a new limit
-// is sent when the application has made room, and repeated until it has arrived.
-func (t *streamsState) handleDataBlocked(uint64) {}
+// handleDataBlocked takes a DATA_BLOCKED frame. For streams it is a hint for whoever reads traces: a new
+// limit is sent when the application has made room, and repeated until it has arrived. But a message does
+// not begin before there is credit for all of it, so the window must hold the largest one however little
+// of half the window was consumed.
+//
+// spec: MSG-19
+func (t *streamsState) handleDataBlocked(limit uint64) {
+	w, least := &t.window, 2*(t.cfg.local.MaxMessageSize+messageCharge)
+	if t.cfg.local.MaxChannels > 0 && limit >= w.limit && w.size < least {
+		w.widen(least)
+		w.consume(0)
+	}
+}
 
 // handleStreamDataBlocked takes a STREAM_DATA_BLOCKED frame, a hint too, but one that opens a stream.
 func (t *streamsState) handleStreamDataBlocked(f wire.StreamDataBlocked) error {
@@ -353,7 +370,7 @@ func (t *streamsState) consumed(n uint64) { t.window.consume(n) }
 // spec: STR-21
 func (t *streamsState) forget(s *Stream) {
 	s.forgotten = true
-	t.sched.remove(s)
+	t.sched.remove(&s.lane)
 	delete(t.table, s.id)
 	if s.id == 0 || s.Local() {
 		return
@@ -412,7 +429,7 @@ func (t *streamsState) fail(err error) {
 
 // drop frees what a stream holds for sending.
 func (s *Stream) drop() {
-	s.streams.sched.remove(s)
+	s.streams.sched.remove(&s.lane)
 	w := &s.send
 	w.pipe.truncate(w.pipe.start)
 	w.acked, w.lost = nil, nil

@@ -46,18 +46,29 @@ func (t *streamsState) hasControl() bool {
 }
 
 // hasData reports whether stream data may be sent now, as far as flow control goes.
-func (t *streamsState) hasData() bool { return t.sched.pick(t.sessionCredit() > 0, false) != nil }
+func (t *streamsState) hasData() bool { return t.sched.pick(t.sessionCredit(), false) != nil }
 
-// hasLatencyData is hasData for streams of the latency class.
+// asksForAck reports whether a stream of the latency class is next: its data does not say by itself that it
+// wants to be acknowledged at once.
+func (t *streamsState) asksForAck() bool {
+	l := t.sched.pick(t.sessionCredit(), true)
+	if l == nil {
+		return false
+	}
+	_, ok := l.owner.(*Stream)
+	return ok
+}
+
+// hasLatencyData is hasData for the latency class.
 func (t *streamsState) hasLatencyData() bool {
-	return t.sched.pick(t.sessionCredit() > 0, true) != nil
+	return t.sched.pick(t.sessionCredit(), true) != nil
 }
 
 // checkBlocked queues DATA_BLOCKED when the session's limit stops a stream, once per limit.
 //
 // spec: STR-28
 func (t *streamsState) checkBlocked() {
-	if t.sent == t.max && t.sched.anyFresh() {
+	if t.sched.blocked(t.sessionCredit()) {
 		t.dataBlocked.set(t.max)
 	}
 }
@@ -172,17 +183,44 @@ func (s *Stream) appendControl(w *frameWriter) bool {
 // that one busy stream leaves room for others.
 const sessionPerStream = 2
 
-// appendData appends STREAM frames, as many as fit into max more bytes. A frame that fills the rest
+// tailFrame is where a MESSAGE frame with a length lies in a packet under construction. When nothing comes
+// behind it, the length is taken out again.
+type tailFrame struct{ start, length, size, end int }
+
+// trimTail takes the length out of the MESSAGE frame that a finished packet ends with.
+func (t *streamsState) trimTail(b []byte) []byte {
+	f := t.tail
+	if f.end == 0 || f.end != len(b) {
+		return b
+	}
+	b[f.start] = wire.WithoutLength(b[f.start])
+	return append(b[:f.length], b[f.length+f.size:]...)
+}
+
+// nextWhole returns how many bytes of frames the next message takes that goes in one piece, 0 when
+// something else is next.
+func (t *streamsState) nextWhole() int {
+	if l := t.sched.pick(t.sessionCredit(), false); l != nil {
+		if c, ok := l.owner.(*sendChannel); ok {
+			return c.nextWhole()
+		}
+	}
+	return 0
+}
+
+// appendData appends STREAM and MESSAGE frames, as many as fit into max more bytes. A frame that fills the rest
 // exactly has no length and must stay the last of its packet.
 func (t *streamsState) appendData(b []byte, max int, facts *[]fact, latencyOnly bool) []byte {
 	limit := len(b) + max
+	t.packets++
+	t.tail, t.urgent = tailFrame{}, false
 	for t.err == nil {
-		s := t.sched.pick(t.sessionCredit() > 0, latencyOnly)
+		s := t.sched.pick(t.sessionCredit(), latencyOnly)
 		if s == nil {
 			break
 		}
 		before, queue, n := len(b), s.queue, 0
-		b, n = s.appendFrame(b, limit-len(b), facts)
+		b, n = s.owner.appendFrame(b, limit-len(b), facts)
 		if len(b) == before {
 			break
 		}

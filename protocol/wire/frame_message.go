@@ -151,9 +151,30 @@ func (f Message) Type() FrameType {
 	return t
 }
 
-// Append appends the frame, data included. Without Wide it writes the lowest 8 bits of Number: the sender
-// chooses how many a receiver needs, as it does for packet numbers.
-func (f Message) Append(b []byte) []byte {
+// HeaderSize returns the size in bytes of the frame without its length and data.
+func (f *Message) HeaderSize() int {
+	n := 1 + SizeVarint(f.Channel<<1|messageWide) + 1
+	if f.Wide {
+		n++
+	}
+	if f.HasStamp {
+		n += 2
+	}
+	if f.Fragment {
+		n += SizeVarint(f.Offset) + SizeVarint(f.Total)
+	}
+	return n
+}
+
+// WithoutLength turns the type of a MESSAGE frame that has a length into that of one without.
+func WithoutLength(t byte) byte { return t &^ messageFlagLen }
+
+// Append appends the frame, data included.
+func (f Message) Append(b []byte) []byte { return append(f.AppendHeader(b, len(f.Data)), f.Data...) }
+
+// AppendHeader appends the frame without its data, of which there are n bytes. Without Wide it writes the
+// lowest 8 bits of Number: the sender chooses how many a receiver needs, as it does for packet numbers.
+func (f *Message) AppendHeader(b []byte, n int) []byte {
 	if f.Wide {
 		b = appendFrame(b, f.Type(), f.Channel<<1|messageWide)
 		b = binary.BigEndian.AppendUint16(b, f.Number)
@@ -169,23 +190,24 @@ func (f Message) Append(b []byte) []byte {
 		b = AppendVarint(b, f.Total)
 	}
 	if !f.ToEnd {
-		b = AppendVarint(b, uint64(len(f.Data)))
+		b = AppendVarint(b, uint64(n))
 	}
-	return append(b, f.Data...)
+	return b
 }
 
 // Skip says that the messages of a channel below a number will not come any more.
 type Skip struct {
 	Channel uint64 // at most MaxChannel
 	Next    uint64 // full number of the next message that may come
+	Used    uint64 // bytes of the session's limit that the messages below Next have used
 }
 
 // ParseSkip parses a SKIP frame.
 func ParseSkip(b []byte) (Skip, int) {
 	c := newCursor(b)
-	f := Skip{Channel: c.varintMax(MaxChannel), Next: c.varint()}
+	f := Skip{Channel: c.varintMax(MaxChannel), Next: c.varint(), Used: c.varint()}
 	return f, c.consumed()
 }
 
 // Append appends the frame.
-func (f Skip) Append(b []byte) []byte { return appendFrame(b, FrameSkip, f.Channel, f.Next) }
+func (f Skip) Append(b []byte) []byte { return appendFrame(b, FrameSkip, f.Channel, f.Next, f.Used) }

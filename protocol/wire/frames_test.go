@@ -215,7 +215,7 @@ func messageCases() []frameCase {
 			Message{Channel: MaxChannel, Wide: true, Number: 7, HasStamp: true, Stamp: 1, Fragment: true, Offset: 2, Total: 9, Data: []byte("m")},
 			"2b 8001ffff 0007 0001 02 09 01 6d", "MESSAGE channel=65535 number=7/16bit stamp=1ms off=2 total=9 len=1",
 		},
-		{"skip", Skip{Channel: 1, Next: 70000}, "2c 01 80011170", "SKIP channel=1 next=70000"},
+		{"skip", Skip{Channel: 1, Next: 70000, Used: 8}, "2c 01 80011170 08", "SKIP channel=1 next=70000 used=8"},
 		{"source", Source{Sequence: 0xffff}, "2d ffff", "SOURCE seq=65535"},
 		{
 			"repair", Repair{First: 0xfffe, Count: 64, Seed: 3, Data: []byte{1, 2}},

@@ -266,7 +266,9 @@ func (f Message) String() string {
 }
 
 // String returns the frame as text.
-func (f Skip) String() string { return fmt.Sprintf("SKIP channel=%d next=%d", f.Channel, f.Next) }
+func (f Skip) String() string {
+	return fmt.Sprintf("SKIP channel=%d next=%d used=%d", f.Channel, f.Next, f.Used)
+}
 
 // String returns the frame as text.
 func (f Source) String() string { return fmt.Sprintf("SOURCE seq=%d", f.Sequence) }

@@ -1,0 +1,212 @@
+package protocol
+
+import (
+	"errors"
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+const (
+	// DefaultMaxChannels is how many channels a peer may use when Config.Params says nothing else: a lane
+	// for each kind of thing in a game, with room. Each costs at most maxSpan times four bytes.
+	DefaultMaxChannels = 64
+	// DefaultMessageBuffer is how much of unreliable messages waits for the application, in bytes.
+	DefaultMessageBuffer = 1 << 20
+
+	// defaultMessagePriority is the priority of messages of which nothing was said: the latency class,
+	// before the streams of which nothing was said.
+	defaultMessagePriority = latencyPriority
+	// messageCharge is what each message counts in buffers and against the session's limit beside its bytes,
+	// so that empty messages are not free: about what it costs to remember one.
+	messageCharge = 64
+	// maxSpan is how many numbers a channel may be ahead of its oldest message that is not settled. At both
+	// ends memory is for that many, and numbers of 16 bits tell four times as many apart.
+	maxSpan = 4096
+	// maxQueued is how many messages of a channel wait for sending or for their fate. They cost 64 bytes each.
+	maxQueued = 1 << 16
+	// minQueueBytes is what the messages of a channel that wait may hold on any path: the largest message,
+	// and another one while that is under way.
+	minQueueBytes = 2 * wire.MaxMessageSize
+	// maxDeadline is the longest deadline that the wire can say.
+	maxDeadline = wire.MaxDeadlineMillis * time.Millisecond
+)
+
+// Local refusals of messages. Nothing was sent.
+var (
+	// ErrMessageQueueFull says that a channel holds as many messages as it may. EventMessagesWritable says
+	// when there is room.
+	ErrMessageQueueFull = errors.New("the channel's queue of messages is full: send less, or wait")
+	// ErrMessageSize says that a message is larger than the peer takes.
+	ErrMessageSize = errors.New("message larger than the peer takes: use a stream")
+	// ErrChannelLimit says that the peer takes no message on yet another channel.
+	ErrChannelLimit = errors.New("more channels than the peer takes")
+	// ErrChannelMode says that a channel was opened by a message with another mode or deadline.
+	ErrChannelMode = errors.New("mode and deadline of a channel are those of its first message")
+	// ErrMessageOptions says that options make no sense.
+	ErrMessageOptions = errors.New("no such mode, or a deadline that is negative or longer than 30 s")
+)
+
+// MessageOptions says how a message is to be carried. The zero value is an unreliable message on channel 0.
+type MessageOptions struct {
+	Channel uint16 // messages of one channel keep their order, as far as Mode keeps it
+	Mode    wire.Mode
+	// Deadline is the time from now, beyond the one-way delay of the path, after which no copy of the message
+	// leaves any more; the receiver goes on without it. 0: none. At most 30 s, in ms, rounded up.
+	Deadline time.Duration
+	// Priority of the channel from now on, compared with channels and streams: higher first. 0: 128. From
+	// 128 on messages belong to the latency class.
+	Priority uint8
+	// Tag, unless it is 0, has PollOutcome say what became of the message.
+	Tag uint64
+}
+
+// Outcome is what became of a message.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Acknowledged Outcome = 1 + iota // it has arrived at the peer's end
+	Lost                            // it was lost, and its mode does not send it again; or the session ended
+	Expired                         // its deadline passed before it had arrived
+)
+
+var outcomeNames = [...]string{Acknowledged: "acknowledged", Lost: "lost", Expired: "expired"}
+
+// String returns the outcome's name.
+func (o Outcome) String() string {
+	if int(o) < len(outcomeNames) && o != 0 {
+		return outcomeNames[o]
+	}
+	return "unknown outcome"
+}
+
+// MessageStats counts messages. Those without a counter of their own are still under way.
+type MessageStats struct {
+	Sent          uint64 // accepted for sending
+	SentBytes     uint64 // in them
+	Acknowledged  uint64 // arrived at the peer
+	Lost          uint64 // lost, in modes that do not send again
+	Expired       uint64 // by their deadlines
+	Retransmitted uint64 // frames that repeat what a lost packet had
+
+	Received      uint64 // given to the application
+	ReceivedBytes uint64
+	Skipped       uint64 // numbers that the peer, or their deadline, had this end go on without
+	Stale         uint64 // sequenced messages that came after a newer one
+	Late          uint64 // messages that came after this end had gone on without them
+	Duplicate     uint64 // that had come before
+	Overflowed    uint64 // unreliable messages dropped since the application did not take them
+}
+
+// reliable reports whether lost messages of a mode are sent again.
+func reliable(m wire.Mode) bool { return m >= wire.ReliableUnordered }
+
+// outcomeNote is an outcome on its way to the application.
+type outcomeNote struct {
+	tag     uint64
+	outcome Outcome
+}
+
+// messagesState is all channels of a session, in both directions. It exists once one of them is used.
+type messagesState struct {
+	streams *streamsState // the session's limits and the scheduler
+	local   wire.Parameters
+	remote  wire.Parameters
+	emit    func(EventKind)
+	stats   MessageStats
+
+	out       map[uint16]*sendChannel
+	outOrder  []*sendChannel // in the order of their first messages, so that runs can be repeated
+	skips     int            // channels with a SKIP to send
+	unsettled int            // messages that a graceful close waits for
+	outcomes  queue[outcomeNote]
+	toldFates bool // EventMessageOutcomes was given and PollOutcome has not said that there are no more
+	ended     bool
+
+	in       map[uint16]*recvChannel
+	inOrder  []*recvChannel
+	inbox    inbox
+	partial  int // bytes that parts of unreliable messages reserve
+	gaps     int // in all messages of which parts have come
+	toldMail bool
+	free     []*heldMessage
+	delay    delayFilter
+}
+
+func newMessagesState(t *streamsState, local, remote wire.Parameters, emit func(EventKind)) *messagesState {
+	return &messagesState{streams: t, local: local, remote: remote, emit: emit}
+}
+
+// deadline returns when timeout should be called; 0: never.
+func (m *messagesState) deadline() Time {
+	var at Time
+	consider := func(t Time) {
+		if t != 0 && (at == 0 || t < at) {
+			at = t
+		}
+	}
+	for _, c := range m.outOrder {
+		consider(c.nextExpiry())
+	}
+	for _, c := range m.inOrder {
+		consider(c.nextSkip())
+	}
+	return at
+}
+
+// timeout gives up what is late.
+func (m *messagesState) timeout(now Time) {
+	for _, c := range m.outOrder {
+		c.expire(now)
+	}
+	for _, c := range m.inOrder {
+		c.skipLate(now)
+	}
+}
+
+// drained reports whether nothing waits that a graceful close should deliver.
+func (m *messagesState) drained() bool { return m.unsettled == 0 }
+
+// fail ends all channels with the session. What has arrived can still be received; what is under way is lost.
+func (m *messagesState) fail() {
+	for _, c := range m.outOrder {
+		c.drop()
+	}
+	for _, c := range m.inOrder {
+		c.drop()
+	}
+	m.ended = true
+	m.skips, m.unsettled = 0, 0
+}
+
+// note keeps an outcome for the application.
+func (m *messagesState) note(tag uint64, o Outcome) {
+	switch o {
+	case Acknowledged:
+		m.stats.Acknowledged++
+	case Lost:
+		m.stats.Lost++
+	case Expired:
+		m.stats.Expired++
+	}
+	if tag == 0 {
+		return
+	}
+	m.outcomes.push(outcomeNote{tag, o})
+	if !m.toldFates {
+		m.toldFates = true
+		m.emit(EventMessageOutcomes)
+	}
+}
+
+// pollOutcome returns the next outcome.
+func (m *messagesState) pollOutcome() (outcomeNote, bool) {
+	if m.outcomes.len() == 0 {
+		m.toldFates = false
+		return outcomeNote{}, false
+	}
+	n := *m.outcomes.front()
+	m.outcomes.pop()
+	return n, true
+}

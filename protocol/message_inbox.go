@@ -1,0 +1,138 @@
+package protocol
+
+// inbox holds messages that are complete and wait for the application, in the order in which they came to
+// be so. Reliable and unreliable ones lie apart, since only the latter may be dropped.
+type inbox struct {
+	order uint64 // of the next message
+	lanes [2]inboxLane
+}
+
+// The lanes.
+const (
+	unreliableLane = 0
+	reliableLane   = 1
+)
+
+// inboxLane is messages back to back in one pipe.
+type inboxLane struct {
+	data    pipe
+	entries queue[inboxEntry]
+}
+
+type inboxEntry struct {
+	order   uint64
+	size    uint32
+	channel uint16
+}
+
+func laneOf(isReliable bool) int {
+	if isReliable {
+		return reliableLane
+	}
+	return unreliableLane
+}
+
+// held returns what the messages of a lane count against its buffer, in bytes.
+func (l *inboxLane) held() int { return int(l.data.len()) + messageCharge*l.entries.len() }
+
+// begin makes an entry for a message whose bytes follow with write.
+func (b *inbox) begin(lane int, channel uint16, size int) *inboxLane {
+	l := &b.lanes[lane]
+	l.entries.push(inboxEntry{order: b.order, size: uint32(size), channel: channel})
+	b.order++
+	return l
+}
+
+func (l *inboxLane) write(data []byte) { l.data.write(l.data.end, data) }
+
+// writeFrom copies n bytes out of another pipe.
+func (l *inboxLane) writeFrom(p *pipe, n int) {
+	for off := p.start; n > 0; {
+		v := p.view(off)
+		v = v[:min(n, len(v))]
+		l.write(v)
+		off, n = off+uint64(len(v)), n-len(v)
+	}
+}
+
+// next returns the lane with the oldest message, or nil.
+func (b *inbox) next() *inboxLane {
+	u, r := &b.lanes[unreliableLane], &b.lanes[reliableLane]
+	switch {
+	case u.entries.len() == 0 && r.entries.len() == 0:
+		return nil
+	case r.entries.len() == 0 || u.entries.len() > 0 && u.entries.front().order < r.entries.front().order:
+		return u
+	}
+	return r
+}
+
+// drop discards the oldest message of a lane.
+func (l *inboxLane) drop() {
+	l.data.discard(l.data.start + uint64(l.entries.front().size))
+	l.entries.pop()
+}
+
+// nextMessage returns channel and size of the message that receive gives next.
+func (m *messagesState) nextMessage() (channel uint16, size int, ok bool) {
+	l := m.inbox.next()
+	if l == nil {
+		m.toldMail = false
+		return 0, 0, false
+	}
+	e := l.entries.front()
+	return e.channel, int(e.size), true
+}
+
+// receive appends the oldest message to b, and gives the peer credit for it.
+//
+// spec: MSG-14
+func (m *messagesState) receive(b []byte) (out []byte, channel uint16, ok bool) {
+	l := m.inbox.next()
+	if l == nil {
+		m.toldMail = false
+		return b, 0, false
+	}
+	e := *l.entries.front()
+	b = l.data.appendTo(b, l.data.start, int(e.size))
+	l.drop()
+	m.stats.Received++
+	m.stats.ReceivedBytes += uint64(e.size)
+	if l == &m.inbox.lanes[reliableLane] {
+		m.streams.consumed(uint64(e.size) + messageCharge)
+	}
+	return b, e.channel, true
+}
+
+// tell gives EventMessagesReadable when the first message waits.
+func (m *messagesState) tell() {
+	if !m.toldMail {
+		m.toldMail = true
+		m.emit(EventMessagesReadable)
+	}
+}
+
+// bound drops the oldest unreliable messages until those that are left and size more bytes fit into the
+// buffer. It returns false when they cannot.
+//
+// spec: MSG-15
+func (m *messagesState) bound(size int) bool {
+	limit := int(min(m.local.MessageBuffer, maxMessageBuffer))
+	if size > limit {
+		m.stats.Overflowed++
+		return false
+	}
+	l := &m.inbox.lanes[unreliableLane]
+	for l.held()+m.partial+size > limit {
+		m.stats.Overflowed++
+		if l.entries.len() > 0 {
+			l.drop()
+			continue
+		}
+		m.dropOldestPart()
+	}
+	return true
+}
+
+// maxMessageBuffer is beyond what any end keeps, and far below what overflows an int of 32 bits.
+const maxMessageBuffer = 1 << 30

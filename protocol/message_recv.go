@@ -1,0 +1,351 @@
+package protocol
+
+import (
+	"slices"
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// recvChannel is the receiving half of a channel.
+type recvChannel struct {
+	messages *messagesState
+	number   uint16
+	mode     wire.Mode
+	priority uint8
+	deadline time.Duration
+
+	numbers numbers
+	base    uint64   // the fate of every message below is decided
+	order   uint64   // ordered, sequenced: the number that the application gets next at the earliest
+	used    uint64   // what the messages below base have used of the session's limit
+	uses    []uint32 // by number modulo the length, a power of two: what came from base on
+	held    []*heldMessage
+}
+
+// What uses says of a number: 0 when nothing came, else what the message uses of the session's limit, and
+// whether all of it came or it is not wanted any more.
+const settledUse = 1 << 31
+
+// minUses is the smallest table of numbers: two handfuls of messages under way.
+const minUses = 16
+
+// heldMessage is a message that is not complete, or whose turn has not come.
+type heldMessage struct {
+	number uint64
+	total  int
+	due    Time     // when its own deadline passes; 0: never
+	whole  []byte   // all of it, if it came in one piece
+	parts  pipe     // what came of it, if it did not
+	got    rangeset // in parts; empty if whole has it
+	done   bool
+}
+
+const (
+	// maxMessageGaps bounds the gaps in one message. The largest has fewer parts on any path.
+	maxMessageGaps = 1000
+	// maxOpenParts is how many unreliable messages of a channel may be incomplete at a time: when parts of
+	// more of them have come, the oldest have lost some.
+	maxOpenParts = 16
+	// keptHeld is how many records of held messages are kept for use again, keptWhole the largest room
+	// for a message that is kept with one, in bytes: what a packet carries on common paths.
+	keptHeld  = 32
+	keptWhole = 2048
+)
+
+// handleChannel takes a CHANNEL frame. One that says something else about a channel that is there is ignored:
+// the first one counts.
+func (m *messagesState) handleChannel(f wire.Channel) error {
+	number := uint16(f.Channel)
+	if m.in[number] != nil || m.ended {
+		return nil
+	}
+	if uint64(len(m.in)) >= m.local.MaxChannels { // spec: MSG-2
+		return transportErrorf(wire.ProtocolViolation, wire.FrameChannel, "channel %d: only %d are allowed", number, m.local.MaxChannels)
+	}
+	if m.in == nil {
+		m.in = make(map[uint16]*recvChannel)
+	}
+	c := &recvChannel{
+		messages: m, number: number, mode: f.Mode, priority: f.Priority,
+		deadline: time.Duration(f.DeadlineMillis) * time.Millisecond,
+	}
+	m.in[number] = c
+	m.inOrder = append(m.inOrder, c)
+	return nil
+}
+
+// arrival is what the frame of a message is told about its packet, and tells.
+type arrival struct {
+	now    Time
+	place  packetPlace
+	old    bool // out: the packet is too old to say which message is meant, and must not be acknowledged
+	urgent bool // out: it should be acknowledged at once
+}
+
+// handleMessage takes a MESSAGE frame. Its data is copied.
+func (m *messagesState) handleMessage(f *wire.Message, a *arrival) error {
+	c := m.in[uint16(f.Channel)]
+	if m.ended {
+		return nil
+	}
+	if c == nil { // spec: MSG-4
+		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "channel %d was not announced", f.Channel)
+	}
+	number, ok := c.numbers.restore(f, a.place)
+	if !ok {
+		a.old = true
+		m.stats.Late++
+		return nil
+	}
+	if !f.Fragment {
+		f.Offset, f.Total = 0, uint64(len(f.Data))
+	}
+	if f.Total > m.local.MaxMessageSize { // spec: MSG-3
+		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "channel %d: a message of %d bytes", f.Channel, f.Total)
+	}
+	if f.HasStamp {
+		m.delay.add(a.now, stampOf(a.now)-f.Stamp)
+	}
+	if c.priority >= latencyPriority && f.Offset+uint64(len(f.Data)) == f.Total {
+		a.urgent = true // spec: MSG-18
+	}
+	if reliable(c.mode) {
+		return c.takeReliable(number, f, a)
+	}
+	c.takeUnreliable(number, f, a)
+	return nil
+}
+
+// use returns the entry of a number from base to base+maxSpan-1.
+func (c *recvChannel) use(number uint64) *uint32 {
+	if need := number - c.base + 1; need > uint64(len(c.uses)) {
+		size := max(minUses, uint64(len(c.uses)))
+		for size < need {
+			size *= 2
+		}
+		uses := make([]uint32, size)
+		for i, n := c.base, c.base+uint64(len(c.uses)); i < n; i++ {
+			uses[i&(size-1)] = c.uses[i&uint64(len(c.uses)-1)]
+		}
+		c.uses = uses
+	}
+	return &c.uses[number&uint64(len(c.uses)-1)]
+}
+
+// takeReliable takes a part of a message, or a whole one, in a mode that acknowledges for good.
+func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) error {
+	m := c.messages
+	if number < c.base {
+		m.stats.Duplicate++
+		return nil
+	}
+	if number-c.base >= maxSpan { // spec: MSG-8
+		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "channel %d: message %d is too far ahead of %d", c.number, number, c.base)
+	}
+	u := c.use(number)
+	charge := uint32(f.Total) + messageCharge
+	if *u&settledUse != 0 {
+		m.stats.Duplicate++
+		return nil
+	}
+	if *u == 0 { // spec: MSG-13
+		if err := m.charge(uint64(charge)); err != nil {
+			return err
+		}
+		*u = charge
+		c.numbers.seen(number+1, a.place)
+	} else if *u != charge { // spec: MSG-5
+		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "channel %d: the size of message %d changed", c.number, number)
+	}
+	if c.mode == wire.ReliableOrdered && number < c.order {
+		m.stats.Late++
+		m.streams.consumed(uint64(charge))
+		c.settle(u)
+		return nil
+	}
+	whole := !f.Fragment || uint64(len(f.Data)) == f.Total
+	if whole && (c.mode == wire.ReliableUnordered || number == c.order) {
+		c.forgetHeld(number)
+		c.deliver(f.Data)
+		c.settle(u)
+		if c.mode == wire.ReliableOrdered {
+			c.order = number + 1
+		}
+		c.deliverHeld()
+		return nil
+	}
+	h := c.hold(number, f, a.now)
+	if err := h.add(m, f); err != nil {
+		return err
+	}
+	c.deliverHeld()
+	return nil
+}
+
+// settle marks a number as decided, and moves the base.
+func (c *recvChannel) settle(u *uint32) {
+	*u |= settledUse
+	for {
+		u := c.use(c.base)
+		if *u&settledUse == 0 {
+			return
+		}
+		c.used += uint64(*u &^ settledUse)
+		*u = 0
+		c.base++
+	}
+}
+
+// charge takes n bytes from what the session's limit allows the peer.
+func (m *messagesState) charge(n uint64) error {
+	t := m.streams
+	if n > t.window.limit-t.received {
+		return transportErrorf(wire.FlowControl, wire.FrameMessage, "beyond the session's limit of %d", t.window.limit)
+	}
+	t.received += n
+	t.window.started(t.now)
+	return nil
+}
+
+// deliver gives the application a message that came in one piece.
+func (c *recvChannel) deliver(data []byte) {
+	l := c.messages.inbox.begin(laneOf(reliable(c.mode)), c.number, len(data))
+	l.write(data)
+	c.messages.tell()
+}
+
+// deliverOne gives the application a held message that is complete.
+func (c *recvChannel) deliverOne(h *heldMessage) {
+	l := c.messages.inbox.begin(laneOf(reliable(c.mode)), c.number, h.total)
+	if len(h.got) == 0 {
+		l.write(h.whole)
+	} else {
+		l.writeFrom(&h.parts, h.total)
+	}
+	c.messages.tell()
+}
+
+// deliverHeld gives the application what is complete and whose turn has come. spec: MSG-17
+func (c *recvChannel) deliverHeld() {
+	if c.mode != wire.ReliableOrdered {
+		for i := 0; i < len(c.held); {
+			if h := c.held[i]; h.done {
+				u := c.use(h.number)
+				c.deliverOne(h)
+				c.release(i)
+				c.settle(u)
+				continue
+			}
+			i++
+		}
+		return
+	}
+	for len(c.held) > 0 && c.held[0].done && c.held[0].number == c.order {
+		h := c.held[0]
+		u := c.use(h.number)
+		c.deliverOne(h)
+		c.order = h.number + 1
+		c.release(0)
+		c.settle(u)
+	}
+}
+
+// hold returns the record of a message of which something came before, or a new one.
+func (c *recvChannel) hold(number uint64, f *wire.Message, now Time) *heldMessage {
+	i, found := slices.BinarySearchFunc(c.held, number, func(h *heldMessage, n uint64) int {
+		switch {
+		case h.number < n:
+			return -1
+		case h.number > n:
+			return 1
+		}
+		return 0
+	})
+	if found {
+		return c.held[i]
+	}
+	m := c.messages
+	var h *heldMessage
+	if n := len(m.free); n > 0 {
+		h = m.free[n-1]
+		m.free = m.free[:n-1]
+	} else {
+		h = new(heldMessage)
+	}
+	h.number, h.total = number, int(f.Total)
+	if c.deadline > 0 && f.HasStamp {
+		h.due = m.delay.due(now, f.Stamp, c.deadline)
+	}
+	c.held = slices.Insert(c.held, i, h)
+	return h
+}
+
+// forgetHeld drops what was held of a message that came whole.
+func (c *recvChannel) forgetHeld(number uint64) {
+	for i, h := range c.held {
+		if h.number == number {
+			c.release(i)
+			return
+		}
+	}
+}
+
+// release forgets the i-th held message.
+func (c *recvChannel) release(i int) {
+	h, m := c.held[i], c.messages
+	c.held = slices.Delete(c.held, i, i+1)
+	if !reliable(c.mode) {
+		m.partial -= h.total + messageCharge
+	}
+	m.gaps -= len(h.got)
+	h.parts.truncate(h.parts.start)
+	h.parts = pipe{}
+	whole, got := h.whole[:0], h.got[:0]
+	if cap(whole) > keptWhole {
+		whole = nil
+	}
+	if cap(got) > keptRanges {
+		got = nil
+	}
+	*h = heldMessage{whole: whole, got: got}
+	if len(m.free) < keptHeld {
+		m.free = append(m.free, h)
+	}
+}
+
+// add keeps a part. What came before stays as it is.
+func (h *heldMessage) add(m *messagesState, f *wire.Message) error {
+	if h.done {
+		return nil
+	}
+	data, start := f.Data, f.Offset
+	end := start + uint64(len(data))
+	if start == 0 && end == f.Total {
+		if len(h.got) == 0 {
+			h.whole, h.done = append(h.whole[:0], data...), true
+			return nil
+		}
+	}
+	for off := start; off < end; {
+		i := h.got.search(off)
+		gapEnd := end
+		if i < len(h.got) {
+			if h.got[i].Start <= off {
+				off = min(end, h.got[i].End)
+				continue
+			}
+			gapEnd = min(end, h.got[i].Start)
+		}
+		h.parts.write(off, data[off-start:gapEnd-start])
+		off = gapEnd
+	}
+	m.gaps -= len(h.got)
+	h.got.add(start, end)
+	m.gaps += len(h.got)
+	h.done = h.got[0].Start == 0 && h.got[0].End == f.Total
+	if len(h.got) > maxMessageGaps || m.gaps > maxGaps && uint64(m.gaps)*gapCharge > m.streams.window.size+m.local.MessageBuffer {
+		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "message %d: too many gaps", h.number)
+	}
+	return nil
+}

@@ -1,0 +1,338 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// sendChannel is the sending half of a channel: its messages in the order in which they were given, from the
+// oldest that is not settled on.
+//
+// Each message lies in the channel's pipe behind one byte that stands for the message itself, so that empty
+// messages have a place too. All ranges are of these places, and bookkeeping is that of a stream.
+type sendChannel struct {
+	lane
+	messages *messagesState
+	number   uint16
+	mode     wire.Mode
+	deadline time.Duration
+
+	queue    queue[outMessage]
+	data     pipe
+	acked    rangeset // places that have arrived, of messages that have not arrived in full
+	lost     rangeset // places to send again
+	sendAt   uint64   // position of the first message that was not sent in full
+	expireAt uint64   // position of the first message whose deadline has not been looked at
+
+	next  uint64 // number of the next message that is sent for the first time
+	known uint64 // the receiver knows of all numbers below, as far as is certain
+	floor uint64 // the receiver has no more memory of numbers below, as far as is certain
+	used  uint64 // what the settled messages have used of the session's limit
+
+	announced   sentState // CHANNEL
+	announcedIn uint64    // the packet that it is in, as streamsState counts them
+	skip        sentVal   // SKIP
+	skipUsed    uint64    // what the messages below it have used
+	full        bool      // a message was refused; the application waits for EventMessagesWritable
+}
+
+// outMessage is a message on its way out.
+type outMessage struct {
+	start   uint64 // its place in the pipe
+	number  uint64 // once sent > 0
+	expires Time   // 0: never
+	tag     uint64
+	size    uint32 // bytes
+	sent    uint32 // places that were sent for the first time
+	stamp   uint16
+	late    bool // its deadline has passed: nothing of it leaves any more
+	settled bool // its fate is decided
+	expired bool // and this is why
+	counted bool // in messagesState.unsettled
+}
+
+// places is how many places of the pipe the message takes.
+func (m *outMessage) places() uint32 { return m.size + 1 }
+
+func (m *outMessage) charge() uint64 { return uint64(m.size) + messageCharge }
+
+// send takes a message for sending. p is copied.
+func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
+	if o.Mode > wire.ReliableOrdered || o.Deadline < 0 || o.Deadline > maxDeadline {
+		return ErrMessageOptions
+	}
+	if uint64(len(p)) > m.remote.MaxMessageSize { // spec: MSG-3
+		return ErrMessageSize
+	}
+	c, err := m.channelFor(o)
+	if err != nil {
+		return err
+	}
+	if !c.hasRoom(len(p)) {
+		c.full = true
+		return ErrMessageQueueFull
+	}
+	c.setPriority(o.Priority)
+	c.push(now, p, o.Tag)
+	m.stats.Sent++
+	m.stats.SentBytes += uint64(len(p))
+	return nil
+}
+
+// channelFor returns the channel of a message, which the first one opens.
+func (m *messagesState) channelFor(o *MessageOptions) (*sendChannel, error) {
+	deadline := (o.Deadline + time.Millisecond - 1).Truncate(time.Millisecond)
+	if c := m.out[o.Channel]; c != nil {
+		if c.mode != o.Mode || c.deadline != deadline {
+			return nil, ErrChannelMode
+		}
+		return c, nil
+	}
+	if uint64(len(m.out)) >= m.remote.MaxChannels { // spec: MSG-1
+		return nil, ErrChannelLimit
+	}
+	if m.out == nil {
+		m.out = make(map[uint16]*sendChannel)
+	}
+	c := &sendChannel{messages: m, number: o.Channel, mode: o.Mode, deadline: deadline}
+	c.lane = lane{owner: c, weight: defaultWeight}
+	m.out[o.Channel] = c
+	m.outOrder = append(m.outOrder, c)
+	return c, nil
+}
+
+func (c *sendChannel) setPriority(p uint8) {
+	if p == 0 {
+		p = defaultMessagePriority
+	}
+	if p != c.priority {
+		c.messages.streams.sched.remove(&c.lane)
+		c.priority = p
+	}
+}
+
+// held returns what the messages that wait count, in bytes.
+func (c *sendChannel) held() uint64 { return c.data.len() + messageCharge*uint64(c.queue.len()) }
+
+func (c *sendChannel) limit() uint64 { return max(minQueueBytes, c.messages.streams.sendBuffer) }
+
+// hasRoom reports whether a message of size bytes may join those that wait.
+//
+// spec: MSG-16
+func (c *sendChannel) hasRoom(size int) bool {
+	return c.queue.len() == 0 || c.queue.len() < maxQueued && c.held()+uint64(size)+messageCharge <= c.limit()
+}
+
+var noByte [1]byte
+
+func (c *sendChannel) push(now Time, p []byte, tag uint64) {
+	msg := outMessage{
+		start: c.data.end, size: uint32(len(p)), tag: tag,
+		stamp: stampOf(now), counted: true,
+	}
+	if c.deadline > 0 {
+		msg.expires = now.Add(c.deadline)
+	}
+	c.data.write(c.data.end, noByte[:])
+	c.data.write(c.data.end, p)
+	c.queue.push(msg)
+	c.messages.unsettled++
+	c.reschedule()
+}
+
+// stampOf is a time as it travels: its low 16 bits in ms.
+func stampOf(t Time) uint16 { return uint16(int64(t) / int64(time.Millisecond)) }
+
+// reschedule puts the channel in the queue that its state asks for.
+func (c *sendChannel) reschedule() {
+	q := c.wants()
+	if q == queueFresh {
+		c.need = uint32(c.queue.at(c.sendAt).charge())
+	}
+	c.messages.streams.sched.put(&c.lane, q)
+}
+
+// wants returns the queue that the channel belongs in. A message that has begun has its credit.
+func (c *sendChannel) wants() sendQueue {
+	switch {
+	case len(c.lost) > 0:
+		return queueLost
+	case c.sendAt == c.queue.tail:
+		return queueNone
+	case c.queue.at(c.sendAt).sent > 0:
+		return queueLost
+	case !reliable(c.mode) && c.next < c.known+wideHalf:
+		return queueLost
+	case reliable(c.mode) && c.next-c.floor < maxSpan: // spec: MSG-8
+		return queueFresh
+	}
+	return queueNone
+}
+
+// nextPart returns what to send next: the oldest lost part, else what was not sent yet of the first message
+// that was not sent in full. from and to are places within the message.
+func (c *sendChannel) nextPart() (position uint64, from, to uint32) {
+	if len(c.lost) > 0 {
+		r := c.lost[0]
+		position = c.find(r.Start)
+		m := c.queue.at(position)
+		return position, uint32(r.Start - m.start), uint32(min(r.End-m.start, uint64(m.places())))
+	}
+	m := c.queue.at(c.sendAt)
+	return c.sendAt, m.sent, m.places()
+}
+
+// find returns the position of the message that a place belongs to.
+func (c *sendChannel) find(place uint64) uint64 {
+	lo, hi := c.queue.head, c.queue.tail-1
+	for lo < hi {
+		mid := lo + (hi-lo+1)/2
+		if c.queue.at(mid).start <= place {
+			lo = mid
+		} else {
+			hi = mid - 1
+		}
+	}
+	return lo
+}
+
+// appendFrame appends the next message, or a part of it, in at most space bytes. A message that fits a packet
+// of its own is not divided: it waits for the next packet.
+//
+// spec: MSG-5
+func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, int) {
+	t := c.messages.streams
+	position, from, to := c.nextPart()
+	m := c.queue.at(position)
+	number := m.number
+	if m.sent == 0 {
+		number = c.next
+	}
+	wide, _ := numberWidth(number, c.known, c.next)
+	f := wire.Message{
+		Channel: uint64(c.number), Wide: wide, Number: uint16(number), ToEnd: true,
+		HasStamp: c.deadline > 0, Stamp: m.stamp, Offset: uint64(max(from, 1) - 1), Total: uint64(m.size),
+	}
+	before, prefix := len(b), 0
+	announce := c.announced != sentAcked && c.announcedIn != t.packets
+	if announce {
+		b = c.announcement().Append(b)
+		prefix = len(b) - before
+	}
+	n := int(to) - 1 - int(f.Offset)
+	whole := from == 0 && to == m.places()
+	header := f.HeaderSize()
+	if whole && prefix+header+n > space {
+		if maxChannelFrame+header+n <= t.wholeRoom {
+			return b[:before], 0
+		}
+		whole = false
+	}
+	if !whole {
+		f.Fragment = true
+		header = f.HeaderSize()
+		room := space - prefix - header
+		if room < min(n, minFragment) || room < 1 {
+			return b[:before], 0
+		}
+		n = min(n, room)
+	}
+	f.ToEnd = prefix+header+wire.SizeVarint(uint64(n))+n > space
+	if f.ToEnd { // its length does not fit: it ends with the packet
+		for range space - prefix - header - n {
+			b = append(b, byte(wire.FramePadding))
+		}
+	}
+	start := len(b)
+	b = f.AppendHeader(b, n)
+	if n > 0 {
+		b = c.data.appendTo(b, m.start+1+f.Offset, n)
+	}
+	if !f.ToEnd {
+		t.tail = tailFrame{start: start, length: len(b) - n - wire.SizeVarint(uint64(n)), end: len(b), size: wire.SizeVarint(uint64(n))}
+	}
+	if announce {
+		c.announced.sent()
+		c.announcedIn = t.packets
+		*facts = append(*facts, fact{kind: factChannel, a: uint64(c.number)})
+	}
+	if from = uint32(f.Offset); from > 0 {
+		from++
+	}
+	to = uint32(f.Offset) + uint32(n) + 1
+	if to == m.places() && c.priority >= latencyPriority {
+		t.urgent = true // the receiver acknowledges it at once; spec: MSG-18
+	}
+	*facts = append(*facts, c.fact(position, from, to))
+	c.noteSent(position, from, to)
+	return b, len(b) - before
+}
+
+// nextWhole returns how many bytes of frames the next message takes if it goes in one piece, else 0.
+func (c *sendChannel) nextWhole() int {
+	position, from, to := c.nextPart()
+	m := c.queue.at(position)
+	f := wire.Message{Channel: uint64(c.number), Wide: true, HasStamp: c.deadline > 0}
+	n := maxChannelFrame + f.HeaderSize() + int(m.size)
+	if from > 0 || to < m.places() || n > c.messages.streams.wholeRoom {
+		return 0
+	}
+	return n
+}
+
+// maxChannelFrame is the size of the largest CHANNEL frame: type, channel, mode, priority, two times.
+const maxChannelFrame = 1 + 4 + 1 + 1 + 4 + 4
+
+func (c *sendChannel) announcement() wire.Channel {
+	return wire.Channel{
+		Channel: uint64(c.number), Mode: c.mode, Priority: c.priority,
+		DeadlineMillis: uint64(c.deadline / time.Millisecond),
+	}
+}
+
+// fact names a part of a message: its channel and position, and the places within it.
+func (c *sendChannel) fact(position uint64, from, to uint32) fact {
+	return fact{kind: factMessage, a: position<<16 | uint64(c.number), b: uint64(from)<<32 | uint64(to)}
+}
+
+func (c *sendChannel) noteSent(position uint64, from, to uint32) {
+	m := c.queue.at(position)
+	if to <= m.sent { // again
+		c.messages.stats.Retransmitted++
+		c.lost.sub(m.start+uint64(from), m.start+uint64(to))
+		c.reschedule()
+		return
+	}
+	if m.sent == 0 {
+		m.number = c.next
+		c.next++
+		if reliable(c.mode) {
+			c.messages.streams.sent += m.charge() // spec: MSG-12
+		} else if c.next-c.known >= resyncAhead && c.skip.value+resyncAhead < c.next {
+			c.setSkip(c.next)
+		}
+	}
+	c.lost.sub(m.start+uint64(from), m.start+uint64(to))
+	m.sent = to
+	if to == m.places() {
+		c.sendAt = position + 1
+		if !reliable(c.mode) {
+			c.uncount(m)
+		}
+	}
+	c.reschedule()
+}
+
+func (c *sendChannel) setSkip(next uint64) {
+	c.skip.set(next)
+	c.skipUsed = c.used
+	c.messages.skips++
+}
+
+func (c *sendChannel) uncount(m *outMessage) {
+	if m.counted {
+		m.counted = false
+		c.messages.unsettled--
+	}
+}

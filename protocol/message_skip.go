@@ -1,0 +1,301 @@
+package protocol
+
+import (
+	"time"
+
+	"github.com/godwit-net/godwit/protocol/wire"
+)
+
+// takeUnreliable takes a message, or a part of one, of a mode that sends nothing again.
+func (c *recvChannel) takeUnreliable(number uint64, f *wire.Message, a *arrival) {
+	m := c.messages
+	c.slide(number)
+	switch {
+	case c.mode == wire.Sequenced && number < c.order: // spec: MSG-17
+		m.stats.Stale++
+		return
+	case number < c.base || *c.use(number)&settledUse != 0:
+		m.stats.Duplicate++
+		return
+	}
+	c.numbers.seen(number+1, a.place)
+	whole := !f.Fragment || uint64(len(f.Data)) == f.Total
+	if whole {
+		c.forgetHeld(number)
+		c.settleUnreliable(number)
+		if m.bound(len(f.Data) + messageCharge) {
+			c.deliver(f.Data)
+		}
+		return
+	}
+	c.takePart(number, f, a)
+}
+
+// takePart keeps a part of an unreliable message until the others have come, or newer messages have.
+func (c *recvChannel) takePart(number uint64, f *wire.Message, a *arrival) {
+	m := c.messages
+	u := c.use(number)
+	charge := uint32(f.Total) + messageCharge
+	if *u == 0 {
+		if len(c.held) == maxOpenParts {
+			m.stats.Overflowed++
+			if number < c.held[0].number {
+				return
+			}
+			c.giveUp(0)
+		}
+		if number < c.base || !m.bound(int(charge)) {
+			return
+		}
+		*c.use(number) = charge
+		m.partial += int(charge)
+	} else if *u != charge {
+		return // its size changed: nothing can be made of it
+	}
+	h := c.hold(number, f, a.now)
+	if h.add(m, f) != nil {
+		c.giveUp(c.indexOf(h))
+		return
+	}
+	if !h.done {
+		return
+	}
+	i := c.indexOf(h)
+	l := m.inbox.begin(unreliableLane, c.number, h.total)
+	l.writeFrom(&h.parts, h.total)
+	m.tell()
+	c.release(i)
+	c.settleUnreliable(number)
+}
+
+func (c *recvChannel) indexOf(h *heldMessage) int {
+	for i := range c.held {
+		if c.held[i] == h {
+			return i
+		}
+	}
+	panic("BUG: a message that is not held")
+}
+
+// giveUp drops the i-th held message of a channel without retransmission.
+func (c *recvChannel) giveUp(i int) {
+	number := c.held[i].number
+	c.release(i)
+	c.settleUnreliable(number)
+}
+
+// settleUnreliable notes that a number is decided. What is older than it in a sequenced channel is too.
+func (c *recvChannel) settleUnreliable(number uint64) {
+	if number >= c.base {
+		*c.use(number) = settledUse
+	}
+	if c.mode != wire.Sequenced {
+		return
+	}
+	c.order = max(c.order, number+1)
+	for len(c.held) > 0 && c.held[0].number < c.order {
+		c.messages.stats.Stale++
+		old := c.held[0].number
+		c.release(0)
+		if old >= c.base {
+			*c.use(old) = settledUse
+		}
+	}
+}
+
+// slide moves the base so that number lies less than maxSpan ahead of it: what is older is not told from
+// duplicates any more.
+func (c *recvChannel) slide(number uint64) {
+	if number < c.base+maxSpan {
+		return
+	}
+	base := number - maxSpan + 1
+	if base-c.base >= uint64(len(c.uses)) {
+		clear(c.uses)
+	} else {
+		for ; c.base < base; c.base++ {
+			*c.use(c.base) = 0
+		}
+	}
+	c.base = base
+	for len(c.held) > 0 && c.held[0].number < base {
+		c.messages.stats.Overflowed++
+		c.release(0)
+	}
+}
+
+// dropOldestPart drops a message of which only parts have come, to make room.
+func (m *messagesState) dropOldestPart() {
+	for _, c := range m.inOrder {
+		if !reliable(c.mode) && len(c.held) > 0 {
+			c.giveUp(0)
+			return
+		}
+	}
+	panic("BUG: parts are counted that nobody holds")
+}
+
+// handleSkip takes a SKIP frame: the messages below next that have not come do not come any more.
+//
+// spec: MSG-10
+func (m *messagesState) handleSkip(f wire.Skip, a *arrival) error {
+	c := m.in[uint16(f.Channel)]
+	if m.ended {
+		return nil
+	}
+	if c == nil {
+		return transportErrorf(wire.ProtocolViolation, wire.FrameSkip, "channel %d was not announced", f.Channel)
+	}
+	if !reliable(c.mode) {
+		if f.Next > c.numbers.expected+wideHalf {
+			return transportErrorf(wire.ProtocolViolation, wire.FrameSkip, "channel %d: skips to %d", f.Channel, f.Next)
+		}
+		c.numbers.seen(f.Next, a.place)
+		return nil
+	}
+	if f.Next <= c.base {
+		return nil // an old one
+	}
+	if f.Next-c.base > maxSpan {
+		return transportErrorf(wire.ProtocolViolation, wire.FrameSkip, "channel %d: skips %d messages", f.Channel, f.Next-c.base)
+	}
+	return c.skipTo(f, a)
+}
+
+// skipTo settles the numbers below f.Next, and the books of the session with them: of what the peer has used
+// for them, what has not come is charged and given back now.
+func (c *recvChannel) skipTo(f wire.Skip, a *arrival) error {
+	m := c.messages
+	came := uint64(0)
+	for n := c.base; n < f.Next; n++ {
+		came += uint64(*c.use(n) &^ settledUse)
+	}
+	if f.Used < c.used || f.Used-c.used < came {
+		return transportErrorf(wire.ProtocolViolation, wire.FrameSkip, "channel %d: its messages used more", c.number)
+	}
+	missing := f.Used - c.used - came
+	if err := m.charge(missing); err != nil {
+		return err
+	}
+	m.streams.consumed(missing)
+	c.numbers.seen(f.Next, a.place)
+	c.passTo(f.Next)
+	for ; c.base < f.Next; c.base++ {
+		*c.use(c.base) = 0
+	}
+	c.used = f.Used
+	if u := c.use(c.base); *u&settledUse != 0 {
+		c.settle(u)
+	}
+	c.deliverHeld()
+	return nil
+}
+
+// passTo lets the order go on at next: held messages before it that are complete are given to the application,
+// the others are dropped.
+func (c *recvChannel) passTo(next uint64) {
+	m := c.messages
+	for len(c.held) > 0 && c.held[0].number < next {
+		h := c.held[0]
+		u := c.use(h.number)
+		if h.done {
+			c.deliverOne(h)
+		} else {
+			m.streams.consumed(uint64(*u))
+		}
+		*u |= settledUse
+		c.release(0)
+	}
+	from := c.base
+	if c.mode == wire.ReliableOrdered {
+		from = max(from, c.order)
+		c.order = max(c.order, next)
+	}
+	for n := from; n < next; n++ {
+		if *c.use(n)&settledUse == 0 {
+			m.stats.Skipped++
+		}
+	}
+}
+
+// nextSkip is when the order goes on without what has not come; 0: nothing waits, or it waits without a limit.
+func (c *recvChannel) nextSkip() Time {
+	if c.mode != wire.ReliableOrdered || c.deadline == 0 {
+		return 0
+	}
+	for _, h := range c.held {
+		if h.done {
+			return h.due
+		}
+	}
+	return 0
+}
+
+// skipLate lets the order go on when a message that waits for others reaches its own deadline: those are
+// older and have passed theirs.
+//
+// spec: MSG-10
+func (c *recvChannel) skipLate(now Time) {
+	for {
+		at := c.nextSkip()
+		if at == 0 || now.Before(at) {
+			return
+		}
+		next := c.order
+		for _, h := range c.held {
+			if h.done {
+				next = h.number + 1
+				break
+			}
+		}
+		c.passTo(next)
+		if u := c.use(c.base); *u&settledUse != 0 {
+			c.settle(u)
+		}
+		c.deliverHeld()
+	}
+}
+
+// drop forgets what is not complete, since the session has ended.
+func (c *recvChannel) drop() {
+	for len(c.held) > 0 {
+		c.release(len(c.held) - 1)
+	}
+	c.uses = nil
+}
+
+// delayWindow is how long the smallest delay counts: clocks drift apart, by 6 ms in a minute at most.
+const delayWindow = 30 * time.Second
+
+// delayFilter keeps the smallest difference between arrival and stamp, in ms modulo 2^16, of the last one to
+// two windows: the one-way delay of the path, as far as two clocks can tell.
+type delayFilter struct {
+	current, before uint16
+	since           Time // start of the current window; 0: nothing came
+	twice           bool // before holds something
+}
+
+func (d *delayFilter) add(now Time, delay uint16) {
+	switch {
+	case d.since.IsZero():
+		d.current, d.since = delay, now
+	case now.Sub(d.since) > delayWindow:
+		d.before, d.twice = d.current, now.Sub(d.since) < 2*delayWindow
+		d.current, d.since = delay, now
+	case int16(delay-d.current) < 0:
+		d.current = delay
+	}
+}
+
+func (d *delayFilter) min() uint16 {
+	if d.twice && int16(d.before-d.current) < 0 {
+		return d.before
+	}
+	return d.current
+}
+
+// due returns when the deadline of a message with this stamp passes here.
+func (d *delayFilter) due(now Time, stamp uint16, deadline time.Duration) Time {
+	past := int16(stampOf(now) - stamp - d.min()) // beyond the smallest delay already
+	return now.Add(deadline - time.Duration(past)*time.Millisecond)
+}

@@ -1,0 +1,120 @@
+package protocol
+
+import "github.com/godwit-net/godwit/protocol/wire"
+
+// SendMessage queues a message of at most what the peer takes. p is copied. Errors: ErrMessageSize,
+// ErrMessageQueueFull, ErrChannelLimit, ErrChannelMode, ErrMessageOptions, or the session's error when that
+// has ended.
+func (s *Session) SendMessage(now Time, p []byte, o MessageOptions) error {
+	if s.state != stateEstablished || s.closing.finishing {
+		return s.endError()
+	}
+	return s.channels().send(now, p, &o)
+}
+
+// SetChannelWeight sets the share of a channel, on which something was sent, among the streams and channels of
+// its priority. 0 means the default, 16.
+func (s *Session) SetChannelWeight(channel uint16, w uint16) {
+	if s.messages == nil || s.messages.out[channel] == nil {
+		return
+	}
+	if w == 0 {
+		w = defaultWeight
+	}
+	s.messages.out[channel].weight = w
+}
+
+// NextMessage returns channel and size in bytes of the message that ReceiveMessage gives next, or false when
+// none waits.
+func (s *Session) NextMessage() (channel uint16, size int, ok bool) {
+	if s.messages == nil {
+		return 0, 0, false
+	}
+	return s.messages.nextMessage()
+}
+
+// ReceiveMessage appends the oldest message that waits to b, or returns false when there is none: then
+// EventMessagesReadable says when there is. Messages that had arrived can be received after the end of the
+// session too. It may make room for the peer: the owner then drains the session's datagrams.
+func (s *Session) ReceiveMessage(b []byte) (out []byte, channel uint16, ok bool) {
+	if s.messages == nil {
+		return b, 0, false
+	}
+	return s.messages.receive(b)
+}
+
+// PollOutcome returns what became of a message that was sent with a tag.
+func (s *Session) PollOutcome() (tag uint64, o Outcome, ok bool) {
+	if s.messages == nil {
+		return 0, 0, false
+	}
+	n, ok := s.messages.pollOutcome()
+	return n.tag, n.outcome, ok
+}
+
+// channels returns the state of messages, which the first use makes.
+func (s *Session) channels() *messagesState {
+	if s.messages == nil {
+		s.messages = newMessagesState(&s.streams, s.local, s.remote, func(k EventKind) { s.events.push(Event{Kind: k}) })
+	}
+	return s.messages
+}
+
+// delivered reports whether everything that a graceful close waits for has arrived.
+func (s *Session) delivered() bool {
+	return s.streams.drained() && (s.messages == nil || s.messages.drained())
+}
+
+func (s *Session) hasSkips() bool { return s.messages != nil && s.messages.skips > 0 }
+
+// prepareMessages gives up what is late, and tells how much of a message an empty packet holds: one byte less,
+// for the wish to be acknowledged at once.
+func (s *Session) prepareMessages(now Time, b *packetBuilder) {
+	s.streams.wholeRoom = b.room() - 1
+	if s.messages != nil {
+		s.messages.timeout(now)
+	}
+}
+
+func (s *Session) appendSkips(b *packetBuilder) {
+	if s.hasSkips() {
+		w := frameWriter{b: b.buf, limit: b.limit, facts: &b.pkt.facts}
+		s.messages.appendSkips(&w)
+		b.buf = w.b
+	}
+}
+
+// handleMessageFrame takes a frame about messages.
+func (s *Session) handleMessageFrame(now Time, typ wire.FrameType, b []byte, kinds *frameKinds) (int, error) {
+	if s.local.MaxChannels == 0 || typ > wire.FrameSkip { // spec: ERR-3
+		return 0, transportErrorf(wire.Unsupported, typ, "messages, or their repair, were not agreed on")
+	}
+	a := arrival{now: now, place: kinds.place}
+	n, err := s.channels().handle(typ, b, &a)
+	kinds.old = kinds.old || a.old
+	kinds.immediate = kinds.immediate || a.urgent
+	return n, err
+}
+
+// handle takes one frame about messages and returns its length, or -1 when it is malformed.
+func (m *messagesState) handle(typ wire.FrameType, b []byte, a *arrival) (int, error) {
+	switch typ {
+	case wire.FrameChannel:
+		f, n := wire.ParseChannel(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, m.handleChannel(f)
+	case wire.FrameSkip:
+		f, n := wire.ParseSkip(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, m.handleSkip(f, a)
+	}
+	f, n := wire.ParseMessage(typ, b)
+	if n < 0 {
+		return n, nil
+	}
+	return n, m.handleMessage(&f, a)
+}
