@@ -47,3 +47,30 @@ func TestReadsAndWritesDoNotAllocate(t *testing.T) {
 		})
 	}
 }
+
+func TestMessagesDoNotAllocate(t *testing.T) {
+	l, err := conn.Listen("127.0.0.1:0", nil)
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+	require.NoError(t, err)
+	defer c.Close()
+	s, err := l.AcceptSession(t.Context())
+	require.NoError(t, err)
+	defer s.Close()
+	out, in := make([]byte, 1000), make([]byte, 1000)
+	ctx := t.Context()
+	options := conn.MessageOptions{Mode: conn.ReliableOrdered, Outcome: func(conn.Outcome) {}}
+	there := func() {
+		if err := c.SendMessage(out, options); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := s.ReceiveMessageInto(ctx, in); err != nil || len(m.Data) != len(out) {
+			t.Fatalf("%d bytes: %v", len(m.Data), err)
+		}
+	}
+	for range 500 {
+		there()
+	}
+	require.Zero(t, testing.AllocsPerRun(1000, there))
+}

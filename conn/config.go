@@ -95,6 +95,13 @@ type Config struct {
 	// and in all together. Windows start small and grow to this while the application keeps reading; memory
 	// is used only for what waits. 0: 32 MiB and 64 MiB.
 	StreamWindow, SessionWindow int
+	// MaxChannels is how many channels of messages the peer may use. 0: 64. Negative: none, and no messages
+	// are taken. At most 65,536.
+	MaxChannels int
+	// MessageBuffer bounds the unreliable messages that wait for the application, in bytes, 64 added for each:
+	// beyond it the oldest are dropped. Reliable ones count against SessionWindow, which bounds their size to
+	// half of it too. 0: 1 MiB.
+	MessageBuffer int
 	// MaxDatagram bounds the datagrams sent, in bytes of UDP payload, from 1200. 0: what the path carries.
 	MaxDatagram int
 
@@ -134,6 +141,7 @@ func (c *Config) check() error {
 		{"MaxSessions", int64(c.MaxSessions)},
 		{"StreamWindow", int64(c.StreamWindow)},
 		{"SessionWindow", int64(c.SessionWindow)},
+		{"MessageBuffer", int64(c.MessageBuffer)},
 		{"MaxDatagram", int64(c.MaxDatagram)},
 		{"Shards", int64(c.Shards)},
 	} {
@@ -162,6 +170,8 @@ func (c *Config) checkRanges() error {
 		return fmt.Errorf("conn: Config.MaxDatagram is %d: every path carries %d bytes, use 0 or more than that", c.MaxDatagram, protocol.MinDatagram)
 	case int64(c.MaxStreams) > maxStreamCount || int64(c.MaxUniStreams) > maxStreamCount:
 		return errors.New("conn: Config.MaxStreams and MaxUniStreams must not exceed 2^60")
+	case c.MaxChannels > wire.MaxChannel+1:
+		return errors.New("conn: Config.MaxChannels must not exceed 65536")
 	case c.Retry > RetryNever:
 		return fmt.Errorf("conn: Config.Retry is %d, which is no RetryMode", c.Retry)
 	case len(c.PreviousIdentities) > maxPreviousIdentities:
@@ -244,6 +254,8 @@ func (c *Config) parameters() *wire.Parameters {
 	}
 	setLimit(&p.MaxStreamsBidi, c.MaxStreams)
 	setLimit(&p.MaxStreamsUni, c.MaxUniStreams)
+	setLimit(&p.MaxChannels, c.MaxChannels)
+	setLimit(&p.MessageBuffer, c.MessageBuffer)
 	if c.StreamWindow > 0 {
 		first := min(uint64(c.StreamWindow), protocol.DefaultStreamWindow)
 		p.MaxStreamDataBidiLocal, p.MaxStreamDataBidiRemote, p.MaxStreamDataUni = first, first, first

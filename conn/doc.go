@@ -6,7 +6,7 @@
 //	s, err := conn.Dial(ctx, l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
 //
 // after which l.Accept gives the other end of s. A [Session] is a net.Conn over its stream 0; more streams
-// are opened and accepted on it. Every session is encrypted, both ends know each other's keys or have none,
+// are opened and accepted on it, and messages are sent and received beside them. Every session is encrypted, both ends know each other's keys or have none,
 // and it survives a change of the client's address.
 //
 // The package owns what the core in package protocol must not have: sockets, goroutines, locks and the
@@ -20,6 +20,7 @@
 //
 // # Locks
 //
-// From the outermost to the innermost: a session's, a listener's, a shard's table, a shard's wheel. No lock
+// From the outermost to the innermost: a session's, a listener's, a shard's table, a shard's wheel.
+// A listener's list of sessions with messages is innermost. No lock
 // is held during a system call or while waiting.
 package conn

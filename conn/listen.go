@@ -34,6 +34,7 @@ type Listener struct {
 
 	mu          sync.Mutex // taken after a session's lock, before a shard's
 	gate        gate
+	mail        mailList   // accepted sessions with messages
 	ready       []*Session // authorized, waiting for Accept
 	waiting     []*Session // waiting for a call of authorize
 	authorizing int        // calls under way
@@ -97,6 +98,14 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // AcceptSession waits for the next session. It fails with net.ErrClosed after Close.
 func (l *Listener) AcceptSession(ctx context.Context) (*Session, error) {
+	s, err := l.accept(ctx)
+	if err == nil {
+		s.acceptedBy(l)
+	}
+	return s, err
+}
+
+func (l *Listener) accept(ctx context.Context) (*Session, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	stop := stop{ctx: ctx, over: l.over}

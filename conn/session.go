@@ -27,6 +27,7 @@ type Session struct {
 
 	state  gate           // Dial and Confirmed wait for news of the handshake
 	accept [2]acceptQueue // bidirectional and unidirectional streams that the peer opened
+	mail   mailbox        // messages that came, and what became of those sent
 	open   [2]gate        // OpenStream and OpenUniStream wait for the peer's limits
 
 	err    error         // why nothing more happens here; kept
@@ -143,6 +144,7 @@ func (s *Session) send(b *batch, turns int) (all bool) {
 		b.reset()
 		more = b.fill(s.now(), s.core)
 		s.deliver()
+		s.tellFates()
 		if len(b.msgs) == 0 {
 			continue
 		}
@@ -192,11 +194,13 @@ func (s *Session) awaitQuiet() {
 // arm has the wheel wake the session in time. An earlier wake-up that is already set is left as it is:
 // most deadlines only move away, and looking once too often is cheaper than moving each time.
 func (s *Session) arm() {
-	if s.dead {
-		return
-	}
 	at, _ := s.core.NextTimeout()
-	if at.IsZero() || !s.armed.IsZero() && !at.Before(s.armed) {
+	s.wakeAt(at)
+}
+
+// wakeAt has the wheel wake the session at a time, or before.
+func (s *Session) wakeAt(at monotime.Time) {
+	if s.dead || at.IsZero() || !s.armed.IsZero() && !at.Before(s.armed) {
 		return
 	}
 	s.armed = at
@@ -233,6 +237,10 @@ func (s *Session) event(e *protocol.Event) {
 	case protocol.EventStreamsAvailable:
 		s.open[bidi].open()
 		s.open[uni].open()
+	case protocol.EventMessagesReadable:
+		s.mailCame()
+	case protocol.EventMessageOutcomes:
+		s.takeFates()
 	case protocol.EventClosed:
 		s.end(newError(e.Err))
 	case protocol.EventDead:

@@ -28,6 +28,7 @@ type Stats struct {
 	PathChanges                      uint64
 	KeyUpdates                       uint64
 	Dropped                          Drops
+	Messages                         MessageStats
 
 	// Of the active path.
 	RTT, MinRTT, RTTVar time.Duration // zero: not measured yet
@@ -42,6 +43,9 @@ func (s *Session) Stats() Stats {
 	st := s.stats
 	for _, p := range s.paths.list {
 		st.addPath(&p.loss.stats)
+	}
+	if s.messages != nil {
+		st.Messages = s.messages.stats
 	}
 	p := s.paths.active
 	if p == nil {

@@ -68,7 +68,11 @@ func TestNoTestIsSkipped(t *testing.T) {
 		for _, d := range f.tree.Decls {
 			random := paramsOf(d, "rapid")
 			ast.Inspect(d, func(n ast.Node) bool {
-				s, ok := n.(*ast.SelectorExpr)
+				call, ok := n.(*ast.CallExpr)
+				if !ok {
+					return true
+				}
+				s, ok := call.Fun.(*ast.SelectorExpr)
 				if !ok || s.Sel.Name != "Skip" && s.Sel.Name != "Skipf" && s.Sel.Name != "SkipNow" {
 					return true
 				}
