@@ -38,6 +38,7 @@ const (
 var rare = []string{
 	"loss", "needless retransmission", "duplicate", "forgery", "key update", "path change", "larger MTU",
 	"retry", "reset stream", "clock jump", "closed early", "migration", "CE mark", "queue full",
+	"message lost", "message expired", "message skipped", "message late", "messages at close",
 	"probe timeout", "reduction undone", "persistent congestion", "black hole", "key update during loss",
 }
 
@@ -114,6 +115,9 @@ func runSeed(t *testing.T, seed uint64, seen map[string]int) {
 	if err := sc.verdict(); err != nil {
 		fail("%v", err)
 	}
+	if err := sc.transfer.CheckMessages(); err != nil {
+		fail("%v", err)
+	}
 }
 
 func describe(e *End) string {
@@ -179,6 +183,9 @@ func newScenario(t *testing.T, seed uint64, seen map[string]int) *scenario {
 		Streams:    rng.IntN(6),
 		UniStreams: rng.IntN(4),
 		Bytes:      sc.size(),
+	}
+	if rng.IntN(2) == 0 {
+		sc.transfer.Messages = 1 + rng.IntN(300)
 	}
 	if rng.IntN(3) == 0 {
 		sc.transfer.ReadLimit = 1 + rng.IntN(20_000)
@@ -413,6 +420,11 @@ func (sc *scenario) note() {
 		}
 		st := e.Session.Stats()
 		count("loss", st.PacketsLost > 0)
+		count("message lost", st.Messages.Lost > 0)
+		count("message expired", st.Messages.Expired > 0)
+		count("message skipped", st.Messages.Skipped > 0)
+		count("message late", st.Messages.Late > 0)
+		count("messages at close", e.chat != nil && !e.chatted())
 		count("needless retransmission", st.PacketsSpurious > 0)
 		count("duplicate", st.Dropped.Duplicate > 0)
 		count("forgery", st.Dropped.Forged > 0)

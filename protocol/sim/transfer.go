@@ -20,6 +20,7 @@ type Transfer struct {
 	Streams    int            // two-way streams beside stream 0
 	UniStreams int            // one-way streams of the client
 	Bytes      int            // that each writer writes on each stream
+	Messages   int            // that each end sends on each of the channels of chat.go
 	ReadLimit  int            // bytes that a reader takes before it pauses; 0: all there is
 	WriteLimit int            // bytes that a writer writes before it pauses; 0: all that fits
 	Pause      time.Duration  // 0 means 5 ms
@@ -38,6 +39,7 @@ type End struct {
 	Resets  int // directions that ended early, by somebody's will
 
 	transfer *Transfer
+	chat     *chat // nil without messages
 	client   bool
 	read     int // directions read to their end
 	written  int // directions written and finished
@@ -91,7 +93,7 @@ func (t *Transfer) directions() (toClient, toServer int) {
 func (t *Transfer) Done() bool {
 	toClient, toServer := t.directions()
 	return t.Server != nil && t.Client.read == toClient && t.Server.read == toServer &&
-		t.Client.written == toServer && t.Server.written == toClient
+		t.Client.written == toServer && t.Server.written == toClient && t.Client.chatted() && t.Server.chatted()
 }
 
 // Over reports whether both ends are dead. A server that never heard of the session has nothing to
@@ -104,6 +106,7 @@ func (e *End) handle(event protocol.Event) {
 	case protocol.EventEstablished:
 		e.add(e.Session.Stream0())
 		e.open()
+		e.startChat()
 	case protocol.EventStreamsAvailable:
 		e.open()
 	case protocol.EventStreamOpened:
@@ -114,6 +117,11 @@ func (e *End) handle(event protocol.Event) {
 		e.writeTo(event.Stream)
 	case protocol.EventClosed:
 		e.Closed = event.Err
+		e.receiveChat() // what is left
+	case protocol.EventMessagesReadable:
+		e.receiveChat()
+	case protocol.EventMessageOutcomes:
+		e.takeFates()
 	case protocol.EventDead:
 		e.Dead = true
 	}
