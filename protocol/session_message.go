@@ -67,10 +67,10 @@ func (s *Session) delivered() bool {
 
 func (s *Session) hasSkips() bool { return s.messages != nil && s.messages.skips > 0 }
 
-// prepareMessages gives up what is late, and tells how much of a message an empty packet holds: one byte less,
-// for the wish to be acknowledged at once.
+// prepareMessages begins a packet as far as messages go: it gives up what is late, and notes how much of a
+// message an empty packet holds, one byte less than all for the wish to be acknowledged at once.
 func (s *Session) prepareMessages(now Time, b *packetBuilder) {
-	s.streams.wholeRoom = b.room() - 1
+	s.streams.wholeRoom, s.streams.tail, s.streams.urgent = b.room()-1, tailFrame{}, false
 	if s.messages != nil {
 		s.messages.timeout(now)
 	}
