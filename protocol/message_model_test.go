@@ -110,7 +110,6 @@ type modelChannel struct {
 	sizes    []int
 	got      map[uint32]bool
 	last     int64
-	outcomes int
 }
 
 var modelChannels = []modelChannel{
@@ -130,7 +129,6 @@ type messagesModel struct {
 	a, b     *messagesEnd
 	channels []*modelChannel
 	flights  []*messageFlight
-	back     []messagePacket // of the receiver's, with new limits
 	sent     int
 	outcomes map[uint64]Outcome
 }

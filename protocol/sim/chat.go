@@ -177,6 +177,24 @@ func (e *End) chatted() bool {
 	return true
 }
 
+// hasMessage reports whether a message was received, or had to wait for one that had not come when the session
+// ended.
+func (e *End) hasMessage(channel int, n uint32) bool {
+	if e == nil || e.chat == nil {
+		return false
+	}
+	got := e.chat.got[channel]
+	if got[n] || chatChannels[channel].Mode != wire.ReliableOrdered {
+		return got[n]
+	}
+	for earlier := range n {
+		if !got[earlier] {
+			return true
+		}
+	}
+	return false
+}
+
 // CheckMessages compares, after the end of both ends, what was sent with its outcomes, and what the peer is said to
 // have with what it has.
 func (t *Transfer) CheckMessages() error {
@@ -191,7 +209,7 @@ func (t *Transfer) CheckMessages() error {
 				switch {
 				case o == 0:
 					return fmt.Errorf("channel %d: nobody said what became of message %d", channel, n)
-				case o == protocol.Acknowledged && promised(channel) && (other == nil || !other.chat.got[channel][uint32(n)]):
+				case o == protocol.Acknowledged && promised(channel) && !other.hasMessage(channel, uint32(n)):
 					return fmt.Errorf("channel %d: message %d was acknowledged and dropped", channel, n)
 				}
 			}

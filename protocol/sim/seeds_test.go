@@ -44,7 +44,7 @@ var rare = []string{
 
 // fixed are seeds that failed once, and what was wrong: they run always. A seed that fails joins them.
 var fixed = map[uint64]string{
-	306: "the timer of a loss rings, nothing may be sent, and the probe is due at the same instant",
+	306:  "the timer of a loss rings, nothing may be sent, and the probe is due at the same instant",
 	1008: "the length was taken out of a message that was in an earlier packet",
 }
 
