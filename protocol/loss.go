@@ -94,6 +94,7 @@ type lossState struct {
 	sampler congestion.RateSampler
 	list    sentList
 	skip    skipper
+	rate    lossRate
 	stats   lossStats
 
 	bytesInFlight   int
@@ -401,7 +402,7 @@ func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) 
 	l.rtt.reset(0)
 	l.ecn.moved()
 	l.mtu.reset(baseDatagram, l.mtu.limit)
-	l.reorder = reorderState{}
+	l.reorder, l.rate = reorderState{}, lossRate{}
 	l.sampler = congestion.RateSampler{}
 	l.ptoCount, l.backoff, l.recoveryStart, l.runStart, l.persistentSince = 0, 0, 0, 0, 0
 	l.episode, l.episodeLost = l.episode+1, 0

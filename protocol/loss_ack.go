@@ -182,6 +182,7 @@ func (l *lossState) ackedAfterAll(now Time, p *sentPacket, current bool) {
 		return
 	}
 	l.runStart = 0
+	l.rate.takeBack()
 	l.reorder.spurious(now.Sub(p.sent)-l.rtt.reference(), &l.rtt)
 	l.sampler.OnSpurious(int(p.size))
 	l.sampler.OnAcked(now, p.sent, int(p.size), &p.state)

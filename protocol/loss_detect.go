@@ -96,6 +96,7 @@ func (l *lossState) detectLost(now Time, cb ackHandler) {
 		p := l.list.at(l.cursor)
 		if p.acked {
 			l.runStart = 0
+			l.countArrived(now, p)
 		}
 		if !p.outstanding() {
 			continue
@@ -127,12 +128,20 @@ func (l *lossState) declareLost(now Time, p *sentPacket, cb ackHandler) {
 	cb.packetLost(p)
 }
 
+// countArrived takes a packet that the cursor passes since it was acknowledged.
+func (l *lossState) countArrived(now Time, p *sentPacket) {
+	if p.pn >= l.epoch && p.inFlight {
+		l.rate.arrived(now)
+	}
+}
+
 func (l *lossState) countLost(now Time, p *sentPacket, current bool) {
 	l.stats.packetsLost++
 	l.stats.bytesLost += uint64(p.size)
 	if !current || !p.inFlight {
 		return
 	}
+	l.rate.lost(now)
 	lost := l.sampler.OnLostPacket(int(p.size), &p.state)
 	if observer, ok := l.cc.(congestion.LossObserver); ok {
 		observer.LostPacket(lost)
