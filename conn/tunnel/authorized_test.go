@@ -51,7 +51,7 @@ func TestBadAuthorizedFilesAreRefusedWithLineAndFix(t *testing.T) {
 		"":                               "clients: holds no key",
 		"# only words\n":                 "clients: holds no key",
 		"\nhello\n":                      "clients line 2: ",
-		key + "\n" + key + " again":      "clients line 2: this key stands in the file twice",
+		key + "\n" + key + " again":      "clients line 2: this key stands in the list twice",
 		key + " na\x1bme":                "clients line 1: the name has characters",
 		key[:len(key)-1] + "q":           "clients line 1: ",
 		"#\n" + strings.Repeat("x", 1e5): "clients line 2: the line is too long",

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/godwit-net/godwit/conn"
@@ -44,7 +43,7 @@ type Client struct {
 	log    *slog.Logger
 	keeper *keeper
 	ports  []*port
-	open   atomic.Int64 // connections
+	count  counters
 }
 
 // port is one TCP port that the client listens on.
@@ -196,8 +195,8 @@ func isTemporary(err error) bool {
 
 // serve carries one connection and logs why it could not.
 func (c *Client) serve(ctx context.Context, p *port, tcp *net.TCPConn) {
-	defer c.open.Add(-1)
-	if c.open.Add(1) > int64(c.config.MaxConnections) {
+	defer c.count.open.Add(-1)
+	if c.count.open.Add(1) > int64(c.config.MaxConnections) {
 		c.log.Warn("connection refused: too many are open", "from", tcp.RemoteAddr(), "limit", c.config.MaxConnections)
 		resetTCP(tcp)
 		return
@@ -220,7 +219,7 @@ func (c *Client) carry(ctx context.Context, tcp tcpConn, target Target) error {
 	if err != nil {
 		return err
 	}
-	r := newRelay(tcp, t)
+	r := newRelay(tcp, t, &c.count)
 	stop := context.AfterFunc(ctx, r.abort)
 	defer stop()
 	done := make(chan struct{})

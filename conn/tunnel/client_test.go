@@ -58,7 +58,7 @@ func startLimitedTunnel(t *testing.T, wait time.Duration, limit int, targets ...
 	ctx, cancel := context.WithCancel(t.Context())
 	f := &fakeTunnel{t: t, log: new(logBuffer), ctx: ctx}
 	log := slog.New(slog.NewTextHandler(f.log, nil))
-	f.server = &Server{config: ServerConfig{MaxConnections: 100}, log: log, dialer: newDialer(rules(t, anyPort))}
+	f.server = newServer(ServerConfig{MaxConnections: 100, Allow: rules(t, anyPort), Logger: log})
 	config := ClientConfig{Server: "gw.example:4433", PeerKey: testKey(1), Wait: wait, MaxConnections: limit, Logger: log}
 	for _, target := range targets {
 		config.Forwards = append(config.Forwards, Forward{Listen: "127.0.0.1:0", Target: target})
@@ -82,7 +82,7 @@ func (f *fakeTunnel) dial(context.Context) (session, error) {
 		return nil, errors.New("no answer")
 	}
 	client, server := newFakeSessions()
-	go newServing(f.server, server, f.server.log).run(f.ctx)
+	go newServing(f.server, server, testKey(1), f.server.log).run(f.ctx)
 	f.session = client
 	return client, nil
 }
@@ -126,6 +126,17 @@ func echo(t *testing.T, c *net.TCPConn, text string) {
 	got, err := io.ReadAll(c)
 	require.NoError(t, err)
 	require.Equal(t, text, string(got))
+}
+
+// echoRest sends the rest of a text, half-closes, and reads the answer to all of it.
+func echoRest(t *testing.T, c *net.TCPConn, sent, rest string) {
+	t.Helper()
+	_, err := c.Write([]byte(rest))
+	require.NoError(t, err)
+	require.NoError(t, c.CloseWrite())
+	got, err := io.ReadAll(c)
+	require.NoError(t, err)
+	require.Equal(t, sent+rest, string(got))
 }
 
 func (f *fakeTunnel) wantLog(text string) {
@@ -185,7 +196,7 @@ func TestConnectionsBeyondTheClientsLimitAreReset(t *testing.T) {
 	first := f.connect(0)
 	_, err := first.Write([]byte("x"))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return f.client.open.Load() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.client.count.open.Load() == 1 }, 5*time.Second, time.Millisecond)
 	f.wantReset(0)
 	require.NoError(t, first.CloseWrite())
 	_, err = io.ReadAll(first)
@@ -195,7 +206,7 @@ func TestConnectionsBeyondTheClientsLimitAreReset(t *testing.T) {
 func TestBothEndsAskForTheirTimeouts(t *testing.T) {
 	// spec: TUN-1, TUN-2, TUN-18
 	c := (&Client{}).connConfig()
-	s := (&Server{}).connConfig()
+	s := newServer(ServerConfig{}).connConfig()
 	require.Equal(t, []string{"godwit-tunnel/1"}, c.AppProtocols)
 	require.Equal(t, []string{"godwit-tunnel/1"}, s.AppProtocols)
 	require.Negative(t, c.MaxStreams, "the server may open none")

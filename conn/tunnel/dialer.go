@@ -11,13 +11,12 @@ import (
 
 // dialer connects to targets within the rules of a server.
 type dialer struct {
-	rules   Rules
 	resolve func(ctx context.Context, name string) ([]netip.Addr, error)
 	connect func(ctx context.Context, a netip.AddrPort) (tcpConn, error)
 }
 
-func newDialer(rules Rules) *dialer {
-	return &dialer{rules: rules, resolve: resolveName, connect: connectTCP}
+func newDialer() *dialer {
+	return &dialer{resolve: resolveName, connect: connectTCP}
 }
 
 func resolveName(ctx context.Context, name string) ([]netip.Addr, error) {
@@ -33,35 +32,35 @@ func connectTCP(ctx context.Context, a netip.AddrPort) (tcpConn, error) {
 	return c, nil
 }
 
-// dial connects to a target, or says why not. It takes at most dialTimeout.
-func (d *dialer) dial(ctx context.Context, t Target) (tcpConn, *RefusedError) {
+// dial connects to a target and says what it reached, or why it did not. It takes at most dialTimeout.
+func (d *dialer) dial(ctx context.Context, rules Rules, t Target) (tcpConn, reach, *RefusedError) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	addrs, refusal := d.addresses(ctx, t)
+	addrs, refusal := d.addresses(ctx, rules, t)
 	if refusal != nil {
-		return nil, refusal
+		return nil, reach{}, refusal
 	}
 	var last *RefusedError
 	for i, a := range addrs {
 		c, err := d.connectOne(ctx, netip.AddrPortFrom(a, t.Port), len(addrs)-i) // spec: TUN-8
 		if err == nil {
-			return c, nil
+			return c, reach{target: t, addr: a}, nil
 		}
 		last = &RefusedError{Target: t, Code: dialCode(err)}
 	}
-	return nil, last
+	return nil, reach{}, last
 }
 
 // addresses returns what may be dialled for a target: at least one address, each of them allowed.
-func (d *dialer) addresses(ctx context.Context, t Target) ([]netip.Addr, *RefusedError) {
+func (d *dialer) addresses(ctx context.Context, rules Rules, t Target) ([]netip.Addr, *RefusedError) {
 	if t.Addr.IsValid() {
-		if !d.rules.allowsAddr(t.Network, t.Addr, t.Port) {
+		if !rules.allowsAddr(t.Network, t.Addr, t.Port) {
 			return nil, notAllowed(t)
 		}
 		return []netip.Addr{t.Addr}, nil
 	}
-	byName := d.rules.allowsName(t.Network, t.Name, t.Port)
-	if !byName && !d.rules.hasRange(t.Network, t.Port) {
+	byName := rules.allowsName(t.Network, t.Name, t.Port)
+	if !byName && !rules.hasRange(t.Network, t.Port) {
 		return nil, notAllowed(t)
 	}
 	found, err := d.resolve(ctx, t.Name) // spec: TUN-8
@@ -71,7 +70,7 @@ func (d *dialer) addresses(ctx context.Context, t Target) ([]netip.Addr, *Refuse
 	var addrs []netip.Addr
 	for _, a := range found {
 		a = a.Unmap()
-		allowed := byName && !neverAllowed(a) || d.rules.allowsAddr(t.Network, a, t.Port)
+		allowed := byName && !neverAllowed(a) || rules.allowsAddr(t.Network, a, t.Port)
 		if allowed && len(addrs) < maxAddresses {
 			addrs = append(addrs, a)
 		}

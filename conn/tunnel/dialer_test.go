@@ -20,8 +20,19 @@ type fakeNet struct {
 	dialled  []string
 }
 
-func (n *fakeNet) dialer(t *testing.T, list ...string) *dialer {
-	return &dialer{rules: rules(t, list...), resolve: n.resolve, connect: n.connect}
+// ruled is a dialer with the rules of one client.
+type ruled struct {
+	*dialer
+	rules Rules
+}
+
+func (d ruled) dial(ctx context.Context, t Target) (tcpConn, *RefusedError) {
+	c, _, refusal := d.dialer.dial(ctx, d.rules, t)
+	return c, refusal
+}
+
+func (n *fakeNet) dialer(t *testing.T, list ...string) ruled {
+	return ruled{&dialer{resolve: n.resolve, connect: n.connect}, rules(t, list...)}
 }
 
 func (n *fakeNet) resolve(_ context.Context, name string) (addrs []netip.Addr, err error) {
@@ -40,7 +51,7 @@ func (n *fakeNet) connect(_ context.Context, a netip.AddrPort) (tcpConn, error) 
 	return &net.TCPConn{}, n.errs[a.String()]
 }
 
-func (n *fakeNet) code(t *testing.T, d *dialer, s string) Code {
+func (n *fakeNet) code(t *testing.T, d ruled, s string) Code {
 	t.Helper()
 	_, refusal := d.dial(t.Context(), target(t, s))
 	if refusal == nil {
@@ -152,7 +163,7 @@ func TestFailuresOfTheTargetHaveTheirCode(t *testing.T) {
 func TestRealDialsWork(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	d := newDialer(rules(t, "tcp://127.0.0.1:1-65535", "tcp://localhost:1-65535"))
+	d := ruled{newDialer(), rules(t, "tcp://127.0.0.1:1-65535", "tcp://localhost:1-65535")}
 	c, refusal := d.dial(t.Context(), TargetFromAddr(l.Addr().(*net.TCPAddr).AddrPort()))
 	require.Nil(t, refusal)
 	require.NoError(t, c.Close())

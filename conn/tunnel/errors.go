@@ -1,6 +1,9 @@
 package tunnel
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of a configuration. Each says what to do.
 var (
@@ -21,3 +24,8 @@ var (
 	errNoRedirect    = errors.New("--redirect works on Linux only; use --forward")
 	errNotRedirected = errors.New("the connection was made to the redirect port itself; redirect others to it with the packet filter")
 )
+
+// errListenName refuses a rule that has the server listen on a name: what it would stand for may change.
+func errListenName(rule string) error {
+	return fmt.Errorf("%q: the server listens on addresses; write an address, a range of addresses, or none for all", rule)
+}

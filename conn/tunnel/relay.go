@@ -33,11 +33,26 @@ type relay struct {
 	// refusal is on its way, and must not be aborted before it was read.
 	answered chan struct{}
 
-	fromTCP, fromStream atomic.Int64 // octets carried
+	fromTCP, fromStream tally // octets carried
 }
 
-func newRelay(tcp tcpConn, s stream) *relay {
-	return &relay{tcp: tcp, stream: s, answered: make(chan struct{})}
+// tally counts for one connection and for all of its kind.
+type tally struct {
+	atomic.Int64
+	all *atomic.Int64
+}
+
+func (t *tally) add(n int) {
+	t.Add(int64(n))
+	t.all.Add(int64(n))
+}
+
+// newRelay counts what it carries in all, too.
+func newRelay(tcp tcpConn, s stream, all *counters) *relay {
+	return &relay{
+		tcp: tcp, stream: s, answered: make(chan struct{}),
+		fromTCP: tally{all: &all.sent}, fromStream: tally{all: &all.received},
+	}
 }
 
 // run carries both directions to their end. A ctx that ends resets the connection.
@@ -104,7 +119,7 @@ func resetTCP(c tcpConn) {
 
 // transfer copies src to dst until one of them fails; the end of src is readErr io.EOF.
 // It holds one buffer, and reads no more than it has written. spec: TUN-16
-func transfer(dst io.Writer, src io.Reader, count *atomic.Int64) (readErr, writeErr error) {
+func transfer(dst io.Writer, src io.Reader, count *tally) (readErr, writeErr error) {
 	for large := false; ; {
 		large, readErr, writeErr = transferRun(dst, src, count, large)
 		if readErr != nil || writeErr != nil {
@@ -114,7 +129,7 @@ func transfer(dst io.Writer, src io.Reader, count *atomic.Int64) (readErr, write
 }
 
 // transferRun copies with one size of buffer until an error, or until the other size fits better.
-func transferRun(dst io.Writer, src io.Reader, count *atomic.Int64, large bool) (nextLarge bool, readErr, writeErr error) {
+func transferRun(dst io.Writer, src io.Reader, count *tally, large bool) (nextLarge bool, readErr, writeErr error) {
 	var buf []byte
 	if large {
 		b := largeBuffers.Get().(*[largeBuffer]byte)
@@ -131,7 +146,7 @@ func transferRun(dst io.Writer, src io.Reader, count *atomic.Int64, large bool) 
 			if _, writeErr = dst.Write(buf[:n]); writeErr != nil {
 				return large, nil, writeErr
 			}
-			count.Add(int64(n))
+			count.add(n)
 			nextLarge = n == len(buf) || large && n > smallBuffer
 		}
 		if err != nil {

@@ -30,7 +30,7 @@ type relayed struct {
 func startRelay(t *testing.T, ctx context.Context) *relayed {
 	app, inside := tcpPair(t)
 	near, far := newFakeStreams()
-	r := &relayed{app: app, far: far, near: near, relay: newRelay(inside, near), done: make(chan struct{})}
+	r := &relayed{app: app, far: far, near: near, relay: newRelay(inside, near, new(counters)), done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
 		r.relay.run(ctx)
@@ -186,7 +186,7 @@ func TestASlowReaderHoldsTheWriterBack(t *testing.T) {
 
 func TestCopyingAllocatesNothing(t *testing.T) {
 	data := bytes.Repeat([]byte("x"), 1<<20)
-	var r relay
+	r := newRelay(nil, nil, new(counters))
 	sink := writerOnly{io.Discard}
 	require.Less(t, testing.AllocsPerRun(20, func() {
 		_, _ = transfer(sink, &chunks{data: data}, &r.fromTCP)

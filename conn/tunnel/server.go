@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"net"
 	"sync"
@@ -26,8 +25,10 @@ type ServerConfig struct {
 	// Open serves anyone who knows the server's public key. Without it Authorized or PresharedKey
 	// must be set.
 	Open bool
-	// Allow lists what clients may reach. At least one rule.
+	// Allow lists what clients may reach that have no rules of their own in Authorized.
 	Allow Rules
+	// AllowListen lists where clients may have the server listen for them, likewise.
+	AllowListen Rules
 	// MaxConnections bounds the connections of one session. 0: DefaultMaxConnections.
 	MaxConnections int
 	// Logger gets one line for each session and each refused connection. Nil: nothing is logged.
@@ -40,10 +41,17 @@ const busyReserve = 64
 
 // Server connects the connections of its clients to targets.
 type Server struct {
-	config   ServerConfig
-	log      *slog.Logger
-	dialer   *dialer
-	listener *conn.Listener
+	config atomic.Pointer[ServerConfig] // replaced by Apply
+	log    *slog.Logger
+	dialer *dialer
+	began  time.Time
+
+	applying sync.Mutex // one Apply at a time
+
+	mu             sync.Mutex // not held while listener accepts
+	listener       *conn.Listener
+	maxConnections int // that listener was opened for
+	sessions       map[*serving]struct{}
 }
 
 // NewServer checks the configuration and opens the port. Serve does the rest.
@@ -51,16 +59,25 @@ func NewServer(config ServerConfig) (*Server, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if config.MaxConnections == 0 {
-		config.MaxConnections = DefaultMaxConnections
-	}
-	s := &Server{config: config, log: logger(config.Logger), dialer: newDialer(config.Allow)}
-	l, err := conn.Listen(config.Listen, s.connConfig())
-	if err != nil {
+	s := newServer(config)
+	if err := s.replace(); err != nil {
 		return nil, err
 	}
-	s.listener = l
 	return s, nil
+}
+
+// newServer is a server without a port.
+func newServer(config ServerConfig) *Server {
+	s := &Server{log: logger(config.Logger), dialer: newDialer(), began: time.Now(), sessions: make(map[*serving]struct{})}
+	s.config.Store(config.withDefaults())
+	return s
+}
+
+func (c ServerConfig) withDefaults() *ServerConfig {
+	if c.MaxConnections == 0 {
+		c.MaxConnections = DefaultMaxConnections
+	}
+	return &c
 }
 
 // Validate tells what is missing, in one line that says what to do.
@@ -70,189 +87,105 @@ func (c *ServerConfig) Validate() error {
 		return ErrNoClients // spec: TUN-17
 	case c.Identity.IsZero() && c.PresharedKey.IsZero():
 		return ErrNoIdentity
-	case len(c.Allow) == 0:
+	case len(c.Allow) == 0 && len(c.AllowListen) == 0 && !c.Authorized.hasRules():
 		return ErrNoRules
 	}
 	return nil
 }
 
+// rights is what the owner of a key may do.
+func (c *ServerConfig) rights(key crypto.PublicKey) Rights {
+	return c.Authorized.rights(key, Rights{Allow: c.Allow, Listen: c.AllowListen})
+}
+
+// admit refuses the owner of a key that is not served.
+func (c *ServerConfig) admit(peer conn.PeerInfo) error {
+	if c.Authorized == nil {
+		return nil
+	}
+	return c.Authorized.Authorize(peer)
+}
+
 func (s *Server) connConfig() *conn.Config {
-	c := &conn.Config{
-		Identity:     s.config.Identity,
-		PresharedKey: s.config.PresharedKey,
+	config := s.config.Load()
+	return &conn.Config{
+		Identity:     config.Identity,
+		PresharedKey: config.PresharedKey,
 		AppProtocols: []string{AppProtocol}, // spec: TUN-1
 		IdleTimeout:  IdleTimeout,           // spec: TUN-18
-		MaxStreams:   s.config.MaxConnections + busyReserve,
-		Logger:       s.config.Logger,
+		MaxStreams:   config.MaxConnections + busyReserve,
+		Authorize:    s.authorize,
+		Logger:       config.Logger,
 	}
-	if s.config.Authorized != nil {
-		c.Authorize = s.authorize
-	}
-	return c
 }
 
 // authorize refuses clients that are not in the list, and says so in the log.
 func (s *Server) authorize(peer conn.PeerInfo) error {
-	err := s.config.Authorized.Authorize(peer)
+	config := s.config.Load()
+	err := config.admit(peer)
 	if err != nil {
-		s.log.Warn("client refused: its key is not authorized", "client", clientName(s.config.Authorized, peer), "from", peer.Addr)
+		s.log.Warn("client refused: its key is not authorized", "client", clientName(config.Authorized, peer.PublicKey), "from", peer.Addr)
 	}
 	return err
 }
 
+// errNotAuthorized turns a client away in a way that it understands.
+var errNotAuthorized = conn.Refuse(closeNotAuthorized, "this key is not authorized")
+
 // PublicKey is what clients must know as the peer key.
-func (s *Server) PublicKey() crypto.PublicKey { return s.listener.PublicKey() }
+func (s *Server) PublicKey() crypto.PublicKey { return s.current().PublicKey() }
 
 // Addr is the UDP address that the server listens on.
-func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+func (s *Server) Addr() net.Addr { return s.current().Addr() }
 
 // Close gives the port back. It is for servers that were never served; Serve closes by itself.
-func (s *Server) Close() error { return s.listener.Close() }
+func (s *Server) Close() error { return s.current().Close() }
+
+func (s *Server) current() *conn.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.listener
+}
 
 // Serve serves clients until ctx ends, then ends every connection, and returns once all of its
 // goroutines have. It returns nil when ctx ended, else what went wrong with the port.
 func (s *Server) Serve(ctx context.Context) error {
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
-	defer s.listener.Close()
+	defer func() { _ = s.Close() }()
 	for {
-		accepted, err := s.listener.AcceptSession(ctx)
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
+		l := s.current()
+		accepted, err := l.AcceptSession(ctx)
+		switch {
+		case err == nil:
+			sessions.Go(func() { s.serveSession(ctx, accepted) })
+		case ctx.Err() != nil:
+			return nil
+		case s.current() == l: // Apply has not replaced it
 			return err
 		}
-		sessions.Go(func() { s.serveSession(ctx, accepted) })
 	}
 }
 
 func (s *Server) serveSession(ctx context.Context, c *conn.Session) {
 	peer := c.Peer()
-	log := s.log.With("client", clientName(s.config.Authorized, peer))
+	log := s.log.With("client", clientName(s.config.Load().Authorized, peer.PublicKey))
 	log.Info("client connected", "from", peer.Addr)
-	newServing(s, connSession{c}, log).run(ctx)
+	newServing(s, connSession{c}, peer.PublicKey, log).run(ctx)
 	if ctx.Err() == nil {
 		log.Info("client gone", "reason", c.Err())
 	}
 }
 
-// clientName is what the log calls a client: its name in the authorized file, else its key, else
-// its address.
-func clientName(a *Authorized, peer conn.PeerInfo) string {
-	if a != nil {
-		if name, ok := a.Name(peer.PublicKey); ok {
-			return name
-		}
+// clientName is what the log calls a client: its name in the authorized file, else its key, else "anonymous".
+func clientName(a *Authorized, key crypto.PublicKey) string {
+	if name, ok := a.Name(key); ok {
+		return name
 	}
-	if !peer.PublicKey.IsZero() {
-		return peer.PublicKey.String()
+	if !key.IsZero() {
+		return key.String()
 	}
 	return "anonymous"
-}
-
-// serving is one session of a server.
-type serving struct {
-	dialer  *dialer
-	max     int64
-	session session
-	log     *slog.Logger
-	open    atomic.Int64 // connections
-}
-
-func newServing(s *Server, sess session, log *slog.Logger) *serving {
-	return &serving{dialer: s.dialer, max: int64(s.config.MaxConnections), session: sess, log: log}
-}
-
-// run serves the streams of the session until it ends or ctx does, which ends the session, and waits
-// for all of them.
-func (v *serving) run(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	var streams sync.WaitGroup
-	defer streams.Wait()
-	defer cancel()
-	for {
-		t, err := v.session.AcceptStream(ctx)
-		if err != nil {
-			_ = v.session.CloseWithError(closeDone, "server stopped") // unless it has ended already
-			return
-		}
-		streams.Go(func() { v.serveStream(ctx, t) })
-	}
-}
-
-// serveStream reads the request of a stream, connects, answers, and carries the connection.
-func (v *serving) serveStream(ctx context.Context, t stream) {
-	defer v.open.Add(-1)
-	busy := v.open.Add(1) > v.max
-	target, err := readRequestInTime(t)
-	if err != nil {
-		v.refuseRequest(t, err)
-		return
-	}
-	if busy { // spec: TUN-16
-		v.refuse(t, &RefusedError{Target: target, Code: CodeBusy})
-		return
-	}
-	c, refusal := v.dialer.dial(ctx, target)
-	if refusal != nil {
-		v.refuse(t, refusal)
-		return
-	}
-	v.carry(ctx, t, c, target)
-}
-
-// carry confirms the connection and relays it.
-func (v *serving) carry(ctx context.Context, t stream, c tcpConn, target Target) {
-	r := newRelay(c, t)
-	if _, err := t.Write(appendReply(nil, CodeConnected, "")); err != nil { // spec: TUN-10
-		r.abort()
-		r.finish()
-		return
-	}
-	start := time.Now()
-	r.run(ctx)
-	v.log.Debug("connection ended", "target", target, "up", r.fromStream.Load(), "down", r.fromTCP.Load(),
-		"reset", r.aborted.Load(), "took", time.Since(start))
-}
-
-// readRequestInTime reads the request, which must be complete within requestTimeout.
-func readRequestInTime(t stream) (Target, error) { // spec: TUN-12
-	if err := t.SetReadDeadline(time.Now().Add(requestTimeout)); err != nil {
-		return Target{}, err
-	}
-	target, err := readRequest(t)
-	if err != nil {
-		return Target{}, err
-	}
-	return target, t.SetReadDeadline(time.Time{})
-}
-
-// refuseRequest answers a request that could not be read, or resets the stream when there is no
-// request to answer.
-func (v *serving) refuseRequest(t stream, err error) {
-	code := CodeMalformed
-	switch {
-	case errors.Is(err, errVersion):
-		code = CodeVersion // spec: TUN-3
-	case errors.Is(err, errNetwork):
-		code = CodeUnsupported // spec: TUN-10
-	case !errors.Is(err, errMalformed):
-		t.Reset(streamBadPreamble) // spec: TUN-12
-		t.CancelRead(streamBadPreamble)
-		_ = t.Close()
-		return
-	}
-	v.refuse(t, &RefusedError{Code: code})
-}
-
-// refuse answers with a refusal and ends the stream. The reply is delivered in the background.
-func (v *serving) refuse(t stream, e *RefusedError) { // spec: TUN-13
-	v.log.Warn("connection refused", "target", e.Target, "reason", e.Code)
-	_, _ = t.Write(appendReply(nil, e.Code, e.Reason))
-	_ = t.CloseWrite()
-	t.CancelRead(streamRefused)
-	_ = t.Close()
 }
 
 // logger returns l, or a logger that drops everything.

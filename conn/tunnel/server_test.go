@@ -26,8 +26,8 @@ type served struct {
 func serve(t *testing.T, ctx context.Context, limit int, list ...string) *served {
 	client, server := newFakeSessions()
 	v := &served{client: client, log: new(logBuffer), ended: make(chan struct{})}
-	s := &Server{config: ServerConfig{MaxConnections: limit}, dialer: newDialer(rules(t, list...))}
-	serving := newServing(s, server, slog.New(slog.NewTextHandler(v.log, nil)))
+	s := newServer(ServerConfig{MaxConnections: limit, Allow: rules(t, list...)})
+	serving := newServing(s, server, testKey(1), slog.New(slog.NewTextHandler(v.log, nil)))
 	go func() {
 		defer close(v.ended)
 		serving.run(ctx)

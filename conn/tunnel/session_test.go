@@ -25,6 +25,8 @@ type ends struct {
 	serverLog *logBuffer
 	clientLog *logBuffer
 	server    ServerConfig
+	applied   ServerConfig // what the running server has
+	running   *Server
 	stop      func() // the server
 	client    *Client
 	clientKey crypto.PrivateKey // the one in the server's list
@@ -37,6 +39,7 @@ func (e *ends) startServer() net.Addr {
 	e.server.Logger = slog.New(slog.NewTextHandler(e.serverLog, nil))
 	s, err := NewServer(e.server)
 	require.NoError(e.t, err)
+	e.running, e.applied = s, e.server
 	ctx, cancel := context.WithCancel(e.t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx) }()
@@ -71,6 +74,18 @@ func (e *ends) connect(i int) *net.TCPConn {
 	e.t.Cleanup(func() { c.Close() })
 	require.NoError(e.t, c.SetDeadline(time.Now().Add(30*time.Second)))
 	return c.(*net.TCPConn)
+}
+
+// wantServed waits until the server carries so many connections.
+func (e *ends) wantServed(n int64) {
+	e.t.Helper()
+	require.Eventually(e.t, func() bool {
+		var open int64
+		for _, v := range e.running.serving() {
+			open += v.count.open.Load()
+		}
+		return open == n
+	}, 20*time.Second, time.Millisecond)
 }
 
 func (e *ends) wantLog(b *logBuffer, text string) {
