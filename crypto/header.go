@@ -22,12 +22,14 @@ const (
 )
 
 // HeaderKey makes the masks that hide key phase, packet number length and packet number. One key
-// lasts for the whole session in each direction. It has scratch space: one caller at a time.
+// lasts for the whole session in each direction. It has scratch space: one caller at a time. Like a
+// PacketKey it keeps the key itself, so that its cipher can rest.
 type HeaderKey struct {
-	block  cipher.Block // AES; nil for ChaCha20
-	words  [8]uint32    // ChaCha20 key
-	sample [sampleSize]byte
-	out    [aes.BlockSize]byte
+	block   cipher.Block // AES; nil: at rest, or ChaCha20
+	suite   Suite
+	size    uint8     // of the key in bytes
+	words   [8]uint32 // the key, little-endian
+	scratch [aes.BlockSize]byte
 }
 
 // NewHeaderKey returns the header key that belongs to the first secret of a direction. Later
@@ -46,31 +48,43 @@ func newHeaderKey(suite Suite, secret *Secret, l *labels) *HeaderKey {
 
 // newRawHeaderKey takes the key itself; 16 bytes are AES-128, which only vectors use.
 func newRawHeaderKey(suite Suite, key []byte) *HeaderKey {
-	h := new(HeaderKey)
-	switch suite {
-	case AES256GCM:
-		h.block = newAES(key)
-	case ChaCha20Poly1305:
-		for i := range h.words {
-			h.words[i] = binary.LittleEndian.Uint32(key[4*i:])
-		}
-	default:
+	if suite != AES256GCM && suite != ChaCha20Poly1305 {
 		panic("BUG: crypto: header key for " + suite.String())
+	}
+	h := &HeaderKey{suite: suite, size: uint8(len(key))}
+	for i := range len(key) / 4 {
+		h.words[i] = binary.LittleEndian.Uint32(key[4*i:])
 	}
 	return h
 }
+
+// wake makes the cipher of AES.
+func (h *HeaderKey) wake() {
+	var key [KeySize]byte
+	defer Zero(key[:])
+	for i, w := range h.words {
+		binary.LittleEndian.PutUint32(key[4*i:], w)
+	}
+	h.block = newAES(key[:h.size])
+}
+
+// Rest gives back the memory of the cipher, some 500 bytes, until the next mask.
+func (h *HeaderKey) Rest() { h.block = nil }
 
 // Mask returns the mask for a sample of 16 bytes: the first byte is for the first octet of the
 // header, the others for the packet number.
 //
 // spec: PROT-9
 func (h *HeaderKey) Mask(sample []byte) (mask [5]byte) {
-	if h.block == nil {
-		h.sample = [sampleSize]byte(sample)
-		return chachaMask(&h.words, &h.sample)
+	if h.suite == ChaCha20Poly1305 {
+		h.scratch = [sampleSize]byte(sample)
+		return chachaMask(&h.words, &h.scratch)
 	}
-	h.block.Encrypt(h.out[:], sample[:sampleSize])
-	return [5]byte(h.out[:])
+	if h.block == nil {
+		h.wake()
+	}
+	h.block.Encrypt(h.scratch[:], sample[:sampleSize])
+	return [5]byte(h.scratch[:])
 }
 
 // apply masks or unmasks the header of a packet. It returns the length of the packet number, which
@@ -89,7 +103,7 @@ func (h *HeaderKey) apply(buf []byte, pnOff int, masking bool) (pnLen int) {
 	return pnLen
 }
 
-// Zero wipes the ChaCha20 key and drops the AES one. The key cannot be used afterwards.
+// Zero wipes the key and drops the cipher. The key cannot be used afterwards.
 func (h *HeaderKey) Zero() { *h = HeaderKey{} }
 
 // newAES returns AES for a key of 16 or 32 bytes.

@@ -175,7 +175,7 @@ func TestZeroingTakesTheKeysAway(t *testing.T) {
 		p.recv.Zero()
 		require.Zero(t, p.send.next)
 		require.Zero(t, *p.send.key)
-		require.Zero(t, *p.send.header)
+		require.Zero(t, p.send.header)
 		require.Zero(t, p.recv.secret)
 		require.Nil(t, p.recv.keys[currentKey])
 		require.Nil(t, p.recv.keys[previousKey])

@@ -9,18 +9,18 @@ import "encoding/binary"
 // tried under: exactly one key is tried, and the next key is made ready before the phase is looked at.
 type Receiver struct {
 	suite    Suite
-	header   *HeaderKey
+	header   HeaderKey
 	keys     [3]*PacketKey // by currentKey, nextKey, previousKey
 	secret   Secret        // of the next generation; those of the others are wiped
 	phase    bool          // of the current generation
-	starts   startTable
+	starts   *startTable   // while there is a previous key
 	failures uint64
 }
 
 // The generations of which a receiver holds keys.
 const (
 	currentKey  = 0
-	nextKey     = 1 // made when a packet comes; nil after an update and after DropNext
+	nextKey     = 1 // made when a packet comes; nil after an update and after Rest
 	previousKey = 2 // nil before the first update and after DropPrevious
 )
 
@@ -29,7 +29,7 @@ const (
 func NewReceiver(suite Suite, secret *Secret) *Receiver {
 	return &Receiver{
 		suite:  suite,
-		header: NewHeaderKey(suite, secret),
+		header: *NewHeaderKey(suite, secret),
 		keys:   [3]*PacketKey{currentKey: NewPacketKey(suite, secret)},
 		secret: NextSecret(secret),
 	}
@@ -63,8 +63,8 @@ func (r *Receiver) Unmask(buf []byte, pnOff int) (pnLen int, truncated uint32, p
 //
 // spec: PROT-13 PROT-14
 func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uint32, pn uint64) (plain []byte, updated bool, err error) {
-	if r.keys[nextKey] == nil {
-		r.keys[nextKey] = NewPacketKey(r.suite, &r.secret) // spec: PROT-14
+	if r.Resting() {
+		r.wake()
 	}
 	which := r.which(phase, path, pn)
 	plain, err = r.keys[which].Open(buf, pnOff+pnLen, path, pn)
@@ -80,6 +80,16 @@ func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uin
 		r.starts.note(path, pn)
 	}
 	return plain, false, nil
+}
+
+// wake makes ready every key that a packet may be tried under, before anything of the packet is looked at.
+func (r *Receiver) wake() {
+	r.keys[nextKey] = NewPacketKey(r.suite, &r.secret) // spec: PROT-14
+	for _, k := range r.keys {
+		if k != nil {
+			k.ready()
+		}
+	}
 }
 
 // which returns the one key under which a packet is tried. The phase of a forged packet takes no branch
@@ -110,6 +120,7 @@ func (r *Receiver) commit(path uint32, pn uint64) {
 	r.secret.Zero()
 	r.secret = following
 	r.phase = !r.phase
+	r.starts = new(startTable)
 	r.starts.note(path, pn)
 }
 
@@ -117,14 +128,24 @@ func (r *Receiver) commit(path uint32, pn uint64) {
 // Call it three probe timeouts after an update.
 func (r *Receiver) DropPrevious() {
 	r.drop(previousKey)
-	r.starts = startTable{}
+	r.starts = nil
 }
 
-// DropNext forgets the key made ready for the next generation, to save memory while the session is
-// idle. The next packet of any kind makes it again (about 2 µs), whatever its phase.
-func (r *Receiver) DropNext() {
+// Rest gives memory back while the session is idle: the key made ready for the next generation, and the
+// ciphers. The next packet of any kind makes all of them again (about 4 µs), whatever its phase and whether
+// it is authentic.
+func (r *Receiver) Rest() {
 	r.drop(nextKey)
+	for _, k := range r.keys {
+		if k != nil {
+			k.Rest()
+		}
+	}
+	r.header.Rest()
 }
+
+// Resting reports whether there are no ciphers at present.
+func (r *Receiver) Resting() bool { return r.keys[nextKey] == nil }
 
 func (r *Receiver) drop(which int) {
 	if r.keys[which] != nil {
@@ -142,7 +163,7 @@ func (r *Receiver) Failures() uint64 { return r.failures }
 // Zero wipes what can be wiped. The receiver cannot be used afterwards.
 func (r *Receiver) Zero() {
 	r.DropPrevious()
-	r.DropNext()
+	r.drop(nextKey)
 	r.drop(currentKey)
 	r.header.Zero()
 	r.secret.Zero()

@@ -4,7 +4,7 @@ package crypto
 // key has done, and moves to the next key. One caller at a time.
 type Sender struct {
 	suite  Suite
-	header *HeaderKey
+	header HeaderKey
 	key    *PacketKey
 	next   Secret // secret of the next generation; the current one's is wiped
 	phase  bool
@@ -18,7 +18,7 @@ type Sender struct {
 func NewSender(suite Suite, secret *Secret) *Sender {
 	return &Sender{
 		suite:  suite,
-		header: NewHeaderKey(suite, secret),
+		header: *NewHeaderKey(suite, secret),
 		key:    NewPacketKey(suite, secret),
 		next:   NextSecret(secret),
 	}
@@ -80,6 +80,12 @@ func (s *Sender) NeedsUpdate() bool { return s.packets >= UpdatePackets || s.byt
 // spec: PROT-15
 func (s *Sender) Exhausted() bool { return s.packets >= MaxKeyPackets || s.bytes >= MaxKeyBytes }
 
+// Rest gives back the memory of the ciphers until the next packet is sealed.
+func (s *Sender) Rest() {
+	s.key.Rest()
+	s.header.Rest()
+}
+
 // Zero wipes what can be wiped. The sender cannot be used afterwards.
 func (s *Sender) Zero() {
 	s.key.Zero()
@@ -94,36 +100,54 @@ const guardedPaths = 4
 // packets to whoever sees them. The core cannot do that by design; a mistake here would be the worst
 // one possible, so it is watched where the nonce is made. It remembers the newest few paths.
 type numberGuard struct {
-	next [guardedPaths]uint64 // one above the last number of the path; 0: the entry is free
-	path [guardedPaths]uint32
-	last int // entry of the path used last
+	next   uint64 // one above the last number of the path used last; 0: none was used
+	path   uint32 // the path used last
+	others *[guardedPaths - 1]guardedPath
+}
+
+// guardedPath is a path that was used before; next is 0 if the entry is free.
+type guardedPath struct {
+	next uint64
+	path uint32
 }
 
 // use notes a number and panics unless it is above all earlier ones of its path.
 //
 // spec: PROT-7
 func (g *numberGuard) use(path uint32, pn uint64) {
-	if g.path[g.last] != path || g.next[g.last] == 0 {
-		g.find(path)
+	if g.path != path {
+		g.change(path)
 	}
-	if pn < g.next[g.last] {
+	if pn < g.next {
 		panic("BUG: crypto: a packet number would be used twice")
 	}
-	g.next[g.last] = pn + 1
+	g.next = pn + 1
 }
 
-// find makes last the entry of a path; a new path takes a free entry, or else that of the lowest path
-// ID, since IDs are opened in ascending order.
-func (g *numberGuard) find(path uint32) {
-	victim := 0
-	for i := range g.path {
-		if g.next[i] != 0 && g.path[i] == path {
-			g.last = i
-			return
+// change makes path the one used last. The one before it takes the place of the new one, or a free one, or
+// else that of the lowest path ID, since IDs are opened in ascending order.
+func (g *numberGuard) change(path uint32) {
+	before := guardedPath{g.next, g.path}
+	g.next, g.path = 0, path
+	if before.next == 0 {
+		return
+	}
+	if g.others == nil {
+		g.others = new([guardedPaths - 1]guardedPath)
+	}
+	place := &g.others[0]
+	for i := range g.others {
+		o := &g.others[i]
+		if o.next != 0 && o.path == path {
+			g.next = o.next
+			place = o
+			break
 		}
-		if g.next[victim] != 0 && (g.next[i] == 0 || g.path[i] < g.path[victim]) {
-			victim = i
+		if place.next != 0 && (o.next == 0 || o.path < place.path) {
+			place = o
 		}
 	}
-	g.path[victim], g.next[victim], g.last = path, 0, victim
+	if place.next == 0 || place.path == path || place.path < before.path {
+		*place = before
+	}
 }

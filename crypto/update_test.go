@@ -152,14 +152,43 @@ func TestTheNextKeyIsReadyBeforeThePhaseIsLookedAt(t *testing.T) {
 	}
 }
 
-func TestTheNextKeyCanBeDroppedWhileIdle(t *testing.T) {
-	p := newPair(t, AES256GCM)
-	p.mustOpen(p.seal(0, 1, "a1"), 0, 1, "a1")
-	p.recv.DropNext()
-	p.recv.DropNext()
-	require.Nil(t, p.recv.keys[nextKey])
-	p.send.Update()
-	require.True(t, p.mustOpen(p.seal(0, 2, "a2"), 0, 2, "a2"))
+func TestKeysRestWhileIdle(t *testing.T) {
+	for _, suite := range bothSuites {
+		p := newPair(t, suite)
+		p.mustOpen(p.seal(0, 1, "a1"), 0, 1, "a1")
+		late := p.seal(0, 2, "late")
+		p.send.Update()
+		require.True(t, p.mustOpen(p.seal(0, 3, "a3"), 0, 3, "a3"))
+		for range 2 {
+			p.send.Rest()
+			p.recv.Rest()
+		}
+		require.True(t, p.recv.Resting())
+		require.Nil(t, p.recv.keys[nextKey])
+		require.Nil(t, p.recv.keys[currentKey].aead)
+		require.Nil(t, p.send.key.aead)
+		p.mustOpen(p.seal(0, 4, "a4"), 0, 4, "a4")
+		p.mustOpen(late, 0, 2, "late")
+		p.send.Rest()
+		p.send.Update()
+		p.recv.Rest()
+		require.True(t, p.mustOpen(p.seal(0, 5, "a5"), 0, 5, "a5"))
+	}
+}
+
+// A forged packet that wakes a session must not tell by its time under which key it was tried.
+//
+// spec: PROT-14
+func TestAPacketWakesEveryKeyWhateverItsPhase(t *testing.T) {
+	for _, phase := range []bool{false, true} {
+		p := newPair(t, AES256GCM)
+		p.mustOpen(p.seal(0, 1, "a1"), 0, 1, "a1")
+		p.recv.Rest()
+		_, _, err := p.recv.OpenPacket(make([]byte, 64), testPNOff, 1, phase, 0, 2)
+		require.ErrorIs(t, err, ErrOpen)
+		require.NotNil(t, p.recv.keys[currentKey].aead)
+		require.NotNil(t, p.recv.keys[nextKey].aead)
+	}
 }
 
 // spec: PROT-15

@@ -138,7 +138,8 @@ func (s *Session) releaseIdle(now Time) {
 		return
 	}
 	s.idle.release = 0
-	s.keys.recv.DropNext()
+	s.keys.recv.Rest()
+	s.keys.send.Rest()
 	for _, p := range s.paths.list {
 		p.loss.release()
 		p.acks.release()
