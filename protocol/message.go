@@ -111,8 +111,8 @@ type outcomeNote struct {
 // messagesState is all channels of a session, in both directions. It exists once one of them is used.
 type messagesState struct {
 	streams *streamsState // the session's limits and the scheduler
-	local   wire.Parameters
-	remote  wire.Parameters
+	local   *wire.Parameters
+	remote  *wire.Parameters
 	emit    func(EventKind)
 	stats   MessageStats
 
@@ -134,7 +134,7 @@ type messagesState struct {
 	delay    delayFilter
 }
 
-func newMessagesState(t *streamsState, local, remote wire.Parameters, emit func(EventKind)) *messagesState {
+func newMessagesState(t *streamsState, local, remote *wire.Parameters, emit func(EventKind)) *messagesState {
 	return &messagesState{streams: t, local: local, remote: remote, emit: emit}
 }
 

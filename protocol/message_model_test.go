@@ -21,7 +21,7 @@ type messagesEnd struct {
 
 func newMessagesEnd(tb testT, client bool, limits wire.Parameters) *messagesEnd {
 	e := &messagesEnd{streamsEnd: newStreamsEnd(tb, client, limits, limits), seen: map[uint64]bool{}}
-	e.messages = newMessagesState(&e.streamsState, limits, limits, func(k EventKind) {
+	e.messages = newMessagesState(&e.streamsState, &limits, &limits, func(k EventKind) {
 		e.events = append(e.events, Event{Kind: k})
 	})
 	return e

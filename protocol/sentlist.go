@@ -139,7 +139,7 @@ type skipper struct {
 	random   func() uint64
 	next     uint64 // the next number to skip
 	interval uint64
-	recent   [rememberedSkips]uint64 // plus one, so that 0 is none
+	recent   *[rememberedSkips]uint64 // plus one, so that 0 is none; made with the first
 	n        int
 }
 
@@ -157,6 +157,9 @@ func (s *skipper) draw(from uint64) {
 
 // skipped notes that the number chosen was left out.
 func (s *skipper) skipped() {
+	if s.recent == nil {
+		s.recent = new([rememberedSkips]uint64)
+	}
 	s.recent[s.n%rememberedSkips] = s.next + 1
 	s.n++
 	s.interval = min(2*s.interval, lastSkip)
@@ -170,6 +173,9 @@ func (s *skipper) since(pn uint64) bool {
 
 // within reports whether one of the numbers start to end-1 was skipped lately.
 func (s *skipper) within(start, end uint64) bool {
+	if s.n == 0 {
+		return false
+	}
 	for _, pn := range s.recent[:min(s.n, rememberedSkips)] {
 		if pn-1 >= start && pn-1 < end {
 			return true

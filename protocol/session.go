@@ -1,9 +1,7 @@
 package protocol
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 
 	"github.com/godwit-net/godwit/crypto"
@@ -55,6 +53,15 @@ type PeerInfo struct {
 	Addr           AddrPair // the current path
 }
 
+// peerProof is what of PeerInfo does not change.
+type peerProof struct {
+	publicKey      crypto.PublicKey
+	pskID          [8]byte
+	channelBinding [32]byte
+	appProtocol    string
+	suite          crypto.Suite
+}
+
 type role uint8
 
 const (
@@ -80,7 +87,7 @@ type Session struct {
 	role     role
 	state    sessionState
 	registry Registry
-	rng      *rand.Rand // seeded from Config.Rand; for skips, padding and challenges, never for keys
+	rng      random // seeded from Config.Rand
 
 	hs       *clientHandshake // client, until confirmed
 	keys     keyState
@@ -90,29 +97,29 @@ type Session struct {
 	messages *messagesState // nil until a message is sent or a channel of the peer's announced
 	control  controlState
 	idle     idleState
-	closing  closeState
+	closing  *closeState // nil while nobody thinks of closing
 
-	local, remote wire.Parameters // ours as offered, the peer's once known
-	established   Time
-	confirmed     bool
-	unissued      bool       // spare IDs are handed out at the first chance, outside the endpoint
-	names         int        // IDs in the endpoint's table; the endpoint's own field
-	paceUntil     Time       // when the pacer lets the next packet go; 0: it does not wait
-	early         []Datagram // 1-RTT packets that came before the handshake was complete
-	events        eventQueue
-	stats         Stats
-	peer          PeerInfo
-	err           error
-	context       any
+	local       *wire.Parameters // ours as offered; shared, never changed
+	remote      wire.Parameters  // the peer's once known
+	established Time
+	confirmed   bool
+	unissued    bool       // spare IDs are handed out at the first chance, outside the endpoint
+	names       int        // IDs in the endpoint's table; the endpoint's own field
+	paceUntil   Time       // when the pacer lets the next packet go; 0: it does not wait
+	early       []Datagram // 1-RTT packets that came before the handshake was complete
+	events      eventQueue
+	stats       Stats
+	peer        peerProof
+	err         error
+	context     any
 }
 
 // newSession makes what both roles share.
 func newSession(cfg *Config, r role, registry Registry) (*Session, error) {
-	var seed [32]byte
-	if _, err := cfg.Rand.Read(seed[:]); err != nil {
+	s := &Session{cfg: cfg, role: r, registry: registry, local: cfg.Params}
+	if _, err := cfg.Rand.Read(s.rng.seed[:]); err != nil {
 		return nil, fmt.Errorf("read randomness: %w", err)
 	}
-	s := &Session{cfg: cfg, role: r, registry: registry, rng: rand.New(rand.NewChaCha8(seed)), local: *cfg.Params}
 	return s, nil
 }
 
@@ -124,12 +131,12 @@ func (s *Session) start(now Time, remote wire.Parameters) {
 	s.streams.init(streamsConfig{
 		client:           s.role == client,
 		local:            s.local,
-		remote:           remote,
+		remote:           &s.remote,
 		maxStreamWindow:  s.cfg.MaxStreamWindow,
 		maxSessionWindow: s.cfg.MaxSessionWindow,
 		onEvent:          s.streamEvent,
 	})
-	s.idle.start(now, s.local, remote, s.cfg.KeepAlive)
+	s.idle.start(now, s.local, &s.remote, s.cfg.KeepAlive)
 	s.events.push(Event{Kind: EventEstablished})
 }
 
@@ -149,7 +156,7 @@ func (s *Session) Stream0() *Stream {
 // OpenStream opens a stream to the peer, one-way if uni is set. It fails with ErrStreamLimit when
 // the peer allows no more at the moment; EventStreamsAvailable says when it does.
 func (s *Session) OpenStream(uni bool) (*Stream, error) {
-	if s.state != stateEstablished || s.closing.finishing {
+	if s.state != stateEstablished || s.closing.graceful() {
 		return nil, s.endError()
 	}
 	return s.streams.open(uni)
@@ -180,7 +187,10 @@ func (s *Session) Dead() bool { return s.state == stateDead }
 
 // Peer returns what the handshake proved about the other end, and the current path to it.
 func (s *Session) Peer() PeerInfo {
-	p := s.peer
+	q := &s.peer
+	p := PeerInfo{
+		PublicKey: q.publicKey, PSKID: q.pskID, AppProtocol: q.appProtocol, Suite: q.suite, ChannelBinding: q.channelBinding,
+	}
 	if a := s.paths.active; a != nil {
 		p.Addr = a.addr
 	}
@@ -197,17 +207,3 @@ func (s *Session) SetContext(v any) { s.context = v }
 
 // Context returns the value that SetContext kept.
 func (s *Session) Context() any { return s.context }
-
-// randomBytes fills b with bytes that an observer cannot predict and that protect no secret.
-func (s *Session) randomBytes(b []byte) {
-	for len(b) >= 8 {
-		binary.LittleEndian.PutUint64(b, s.rng.Uint64())
-		b = b[8:]
-	}
-	if len(b) > 0 {
-		v := s.rng.Uint64()
-		for i := range b {
-			b[i] = byte(v >> (8 * i))
-		}
-	}
-}

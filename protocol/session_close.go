@@ -50,11 +50,22 @@ func (c *closeState) provoke() {
 	}
 }
 
+// graceful reports whether a graceful close has begun. c may be nil.
+func (c *closeState) graceful() bool { return c != nil && c.finishing }
+
 func (c *closeState) lingerUntil() Time {
-	if !c.finishing {
+	if !c.graceful() {
 		return 0
 	}
 	return c.linger
+}
+
+// ending returns the state of the close, which the first thought of it makes.
+func (s *Session) ending() *closeState {
+	if s.closing == nil {
+		s.closing = new(closeState)
+	}
+	return s.closing
 }
 
 // CloseWithError ends the session at once: what was not delivered is dropped, the peer is told code
@@ -77,25 +88,25 @@ func (s *Session) Shutdown(now Time) {
 	case s.state == stateHandshake:
 		s.end(now, ErrSessionClosed)
 		return
-	case s.state != stateEstablished || s.closing.finishing:
+	case s.state != stateEstablished || s.closing.graceful():
 		return
 	}
 	s.streams.finish()
-	c := &s.closing
+	c := s.ending()
 	c.finishing, c.began, c.from = true, now, now
 	c.acked = s.streams.ackedBytes()
 	s.armLinger()
 }
 
 func (s *Session) armLinger() {
-	c := &s.closing
+	c := s.closing
 	c.linger = min(c.from.Add(s.cfg.Linger), c.began.Add(MaxLinger))
 }
 
 // lingerTimeout ends a graceful close that is done, or that makes no progress.
 func (s *Session) lingerTimeout(now Time) {
-	c := &s.closing
-	if !c.finishing || s.state != stateEstablished {
+	c := s.closing
+	if !c.graceful() || s.state != stateEstablished {
 		return
 	}
 	if s.delivered() {
@@ -134,7 +145,7 @@ func (s *Session) closeNow(now Time, err error) {
 	if s.state != stateEstablished {
 		return
 	}
-	c := &s.closing
+	c := s.ending()
 	switch e := err.(type) {
 	case *TransportError:
 		c.code, c.frame, c.reason = uint64(e.Code), e.Frame, e.Reason
@@ -150,7 +161,7 @@ func (s *Session) closeNow(now Time, err error) {
 
 // closingTimeout repeats CLOSE, and in the end forgets the session.
 func (s *Session) closingTimeout(now Time) {
-	c := &s.closing
+	c := s.closing
 	if !now.Before(c.drained) {
 		s.die()
 		return
@@ -178,8 +189,8 @@ func (s *Session) handleClose(now Time, typ wire.FrameType, b []byte) (int, erro
 		err = &ApplicationError{Code: f.Code, Reason: string(f.Reason), Remote: true}
 	}
 	s.state = stateDraining // spec: SESS-17
-	s.closing.again = 0
-	s.closing.drained = now.Add(s.drainTime())
+	c := s.ending()
+	c.again, c.drained = 0, now.Add(s.drainTime())
 	s.ended(err)
 	return n, nil
 }
@@ -231,7 +242,7 @@ func (s *Session) die() {
 
 // appendClose writes CLOSE if it is due.
 func (s *Session) appendClose(now Time, buf []byte) ([]byte, Meta, bool) {
-	c := &s.closing
+	c := s.closing
 	p := s.paths.active
 	if !c.due || !p.validated && !p.budget.allows(MinDatagram) || s.keys.send.Exhausted() {
 		return buf, Meta{}, false

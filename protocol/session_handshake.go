@@ -58,7 +58,7 @@ func newClient(now Time, cfg *Config, addr AddrPair, registry Registry) (*Sessio
 	}
 	id, token := registry.NewID(s)
 	var first [wire.ServerIDLen]byte
-	s.randomBytes(first[:])
+	s.rng.bytes(first[:])
 	hs := &clientHandshake{
 		localID: id, firstID: wire.MakeID(first[:]), addr: addr, started: now,
 		giveUp: now.Add(cfg.HandshakeTimeout), interval: initInterval, due: true,
@@ -284,7 +284,9 @@ func (s *Session) establish(now Time, serverID wire.ID, params wire.Parameters) 
 
 // setPeer keeps what the handshake proved.
 func (s *Session) setPeer(r *handshake.Result, appProtocol string) {
-	s.peer = PeerInfo{PublicKey: r.PeerStatic, PSKID: r.PSKID, AppProtocol: appProtocol, Suite: r.Suite, ChannelBinding: r.ChannelBinding}
+	s.peer = peerProof{
+		publicKey: r.PeerStatic, pskID: r.PSKID, appProtocol: appProtocol, suite: r.Suite, channelBinding: r.ChannelBinding,
+	}
 }
 
 // confirm notes that the peer has proved its keys: at a client, by the first authentic packet.

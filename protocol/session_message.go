@@ -6,7 +6,7 @@ import "github.com/godwit-net/godwit/protocol/wire"
 // ErrMessageQueueFull, ErrChannelLimit, ErrChannelMode, ErrMessageOptions, or the session's error when that
 // has ended.
 func (s *Session) SendMessage(now Time, p []byte, o MessageOptions) error {
-	if s.state != stateEstablished || s.closing.finishing {
+	if s.state != stateEstablished || s.closing.graceful() {
 		return s.endError()
 	}
 	return s.channels().send(now, p, &o)
@@ -55,7 +55,7 @@ func (s *Session) PollOutcome() (tag uint64, o Outcome, ok bool) {
 // channels returns the state of messages, which the first use makes.
 func (s *Session) channels() *messagesState {
 	if s.messages == nil {
-		s.messages = newMessagesState(&s.streams, s.local, s.remote, func(k EventKind) { s.events.push(Event{Kind: k}) })
+		s.messages = newMessagesState(&s.streams, s.local, &s.remote, func(k EventKind) { s.events.push(Event{Kind: k}) })
 	}
 	return s.messages
 }

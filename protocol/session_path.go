@@ -37,12 +37,12 @@ type path struct {
 	largest  uint64 // highest packet number received
 	received bool   // largest is set
 
-	validated bool      // addr has answered a challenge, or the handshake proved it
-	budget    ledger    // while addr is not validated
-	heard     Time      // when something came from addr, while it is not validated
-	proof     challenge // asks addr
-	moving    *move     // the peer seems to have a new address
-	response  pathResponse
+	validated bool          // addr has answered a challenge, or the handshake proved it
+	budget    ledger        // while addr is not validated
+	heard     Time          // when something came from addr, while it is not validated
+	proof     challenge     // asks addr
+	moving    *move         // the peer seems to have a new address
+	response  *pathResponse // nil: none is due
 
 	keyStart uint64 // packets from here on were sealed under the current send key
 
@@ -93,7 +93,6 @@ type move struct {
 // pathResponse is the one answer to a PATH_CHALLENGE that a path may have waiting.
 type pathResponse struct {
 	data [8]byte
-	due  bool
 	addr AddrPair
 }
 
@@ -156,7 +155,7 @@ func (s *Session) datagramLimit() int {
 
 func (c *challenge) start(s *Session, now Time) {
 	*c = challenge{open: true, due: now}
-	s.randomBytes(c.data[:])
+	s.rng.bytes(c.data[:])
 }
 
 // answeredBy reports whether data is the answer to c.
@@ -347,7 +346,7 @@ func (s *Session) startMove(now Time, p *path, d *Datagram) {
 
 // handleChallenge answers on the address that asked.
 func (p *path) handleChallenge(addr AddrPair, data [8]byte) {
-	p.response = pathResponse{data: data, due: true, addr: addr} // spec: PATH-5
+	p.response = &pathResponse{data: data, addr: addr} // spec: PATH-5
 }
 
 // handlePathResponse takes the answer to one of our challenges.

@@ -393,9 +393,9 @@ func (s *Session) appendPathProbe(now Time, buf []byte, p *path) ([]byte, Meta, 
 		b.buf = wire.PathChallenge{Data: proof.data}.Append(b.buf)
 		proof.sent(now, p.loss.pto())
 	}
-	if p.response.due && p.response.addr == addr {
+	if p.response != nil && p.response.addr == addr {
 		b.buf = wire.PathResponse{Data: p.response.data}.Append(b.buf)
-		p.response.due = false
+		p.response = nil
 	}
 	s.padTo(&b, size)
 	if budget != nil && budget != &p.budget {
@@ -413,7 +413,7 @@ func (p *path) probeSkipped(now Time, proof *challenge) {
 		proof.sent(now, p.loss.pto())
 		return
 	}
-	p.response.due = false
+	p.response = nil
 }
 
 // minProbe is the size of a challenge that may not be padded: header, number, two frames and tag.
@@ -433,12 +433,12 @@ func (p *path) nextProbe(now Time) (AddrPair, *ledger, *challenge) {
 		return m.addr, &m.budget, &m.proof
 	case m != nil && m.stay.wanted(now):
 		return m.old, nil, &m.stay
-	case p.response.due && p.response.addr.Remote == p.addr.Remote:
+	case p.response != nil && p.response.addr.Remote == p.addr.Remote:
 		return p.response.addr, budget, nil
-	case p.response.due && m != nil && !m.moved && p.response.addr.Remote == m.addr.Remote:
+	case p.response != nil && m != nil && !m.moved && p.response.addr.Remote == m.addr.Remote:
 		return p.response.addr, &m.budget, nil
-	case p.response.due:
-		p.response.due = false // from an address that is nobody's any more
+	case p.response != nil:
+		p.response = nil // from an address that is nobody's any more
 	}
 	return AddrPair{}, nil, nil
 }

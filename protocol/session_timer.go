@@ -140,6 +140,7 @@ func (s *Session) releaseIdle(now Time) {
 	s.idle.release = 0
 	s.keys.recv.Rest()
 	s.keys.send.Rest()
+	s.rng.rest()
 	for _, p := range s.paths.list {
 		p.loss.release()
 		p.acks.release()
@@ -173,7 +174,7 @@ type idleState struct {
 }
 
 // start agrees on the idle timeout: the smaller one of both ends.
-func (i *idleState) start(now Time, local, remote wire.Parameters, keepAlive time.Duration) {
+func (i *idleState) start(now Time, local, remote *wire.Parameters, keepAlive time.Duration) {
 	ms := local.IdleTimeoutMillis
 	if remote.IdleTimeoutMillis != 0 && (ms == 0 || remote.IdleTimeoutMillis < ms) {
 		ms = remote.IdleTimeoutMillis

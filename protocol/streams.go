@@ -10,8 +10,8 @@ import (
 
 // streamsConfig is what a session tells its streams at the start.
 type streamsConfig struct {
-	client        bool            // this end opened the session
-	local, remote wire.Parameters // limits of both ends
+	client        bool             // this end opened the session
+	local, remote *wire.Parameters // limits of both ends
 	// maxStreamWindow and maxSessionWindow bound the growth of the receive windows, in bytes.
 	// 0: DefaultMaxStreamWindow, DefaultMaxSessionWindow.
 	maxStreamWindow, maxSessionWindow int
@@ -144,7 +144,7 @@ func ordinal(id uint64) uint64 {
 
 // newStream makes a stream with the limits of its kind.
 func (t *streamsState) newStream(id uint64) *Stream {
-	local, remote := &t.cfg.local, &t.cfg.remote
+	local, remote := t.cfg.local, t.cfg.remote
 	s := &Stream{id: id, streams: t}
 	s.lane = lane{owner: s, need: 1, priority: defaultPriority, weight: defaultWeight}
 	recv, send := local.MaxStreamDataBidiRemote, remote.MaxStreamDataBidiLocal

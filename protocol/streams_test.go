@@ -62,7 +62,7 @@ type sentFrames struct {
 
 func newStreamsEnd(tb testT, client bool, local, remote wire.Parameters) *streamsEnd {
 	e := &streamsEnd{tb: tb}
-	e.init(streamsConfig{client: client, local: local, remote: remote, onEvent: func(k EventKind, s *Stream) {
+	e.init(streamsConfig{client: client, local: &local, remote: &remote, onEvent: func(k EventKind, s *Stream) {
 		e.events = append(e.events, Event{Kind: k, Stream: s})
 	}})
 	e.setPath(monotime.Time(time.Second), 50*time.Millisecond, 0)
