@@ -15,7 +15,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench congestion rivals kernel timing flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench congestion realtime rivals kernel timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -84,6 +84,11 @@ bench: ## benchmarks of the library, compared with those of OLD (HEAD~1)
 congestion: SEEDS = 20
 congestion: ## judge CONTROLLERS in the simulator under SEEDS (20) seeds; tables, and a page with plots, in OUT
 	$(GO) run ./cmd/congestion -controllers $(CONTROLLERS) -seeds $(SEEDS) -out $(OUT) \
+		-note "$$(git describe --always --dirty), $$(date -u +%F)" $(ARGS)
+
+realtime: SEEDS = 5
+realtime: ## messages, media and their repair in the simulator under SEEDS (5) seeds: bench/realtime/testdata/full.txt anew
+	$(GO) run ./cmd/realtime -seeds $(SEEDS) -golden bench/realtime/testdata/full.txt -update \
 		-note "$$(git describe --always --dirty), $$(date -u +%F)" $(ARGS)
 
 rivals: ## one stream on loopback beside TCP, TLS and quic-go

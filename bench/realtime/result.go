@@ -1,0 +1,45 @@
+package realtime
+
+import "time"
+
+// Result is what came of a scenario under one seed. Counts are of what was written after the warm-up, and of
+// what the links carried since then.
+type Result struct {
+	Scenario *Scenario
+	Seed     uint64
+
+	Sent, SentBytes uint64 // messages, and the bytes in them
+	Missing         uint64 // messages that were never read
+	Late            uint64 // messages that were read after their deadline
+
+	Packets, PacketBytes uint64 // datagrams of the sender, and their UDP payload
+	Reverse              uint64 // datagrams of the receiver
+	Lost, Spurious       uint64 // packets that the sender declared lost, and those that had arrived
+	Protected            uint64 // packets of the sender, for Lost and Spurious
+
+	latency []time.Duration // of messages, ascending; of a reliable mode, a missing one counts at its deadline
+	frames  []time.Duration // of frames: of their last message
+	alone   *Result         // the same load without its transfer
+}
+
+func (r *run) result(seed uint64) *Result {
+	b, a := &r.before, &r.after
+	out := &Result{
+		Scenario: r.scenario, Seed: seed,
+		Packets: a.up.Sent - b.up.Sent, PacketBytes: a.up.SentBytes - b.up.SentBytes,
+		Reverse:   a.down.Sent - b.down.Sent,
+		Lost:      a.client.PacketsLost - b.client.PacketsLost,
+		Spurious:  a.client.PacketsSpurious - b.client.PacketsSpurious,
+		Protected: a.client.PacketsSent - b.client.PacketsSent,
+	}
+	r.log.fill(out)
+	return out
+}
+
+// quantile returns what a share q of ascending times do not exceed.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+}
