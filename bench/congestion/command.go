@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/godwit-net/godwit/bench/golden"
 )
 
 // errMoved says that figures are not those of the golden tables.
@@ -81,14 +83,14 @@ func (c *command) run(stdout io.Writer) error {
 	}
 	moved := false
 	for _, j := range all {
-		table := Table(j.Rows)
-		fmt.Fprintf(stdout, "%s\n%s\n", j.Controller, table)
+		text := Table(j.Rows)
+		fmt.Fprintf(stdout, "%s\n%s\n", j.Controller, text)
 		if c.out != "" {
-			if err := c.write(c.out, j.Controller, table); err != nil {
+			if err := table(c.out, j.Controller).Write(c.note, text); err != nil {
 				return err
 			}
 		}
-		same, err := c.compare(stdout, j.Controller, table)
+		same, err := c.compare(stdout, j.Controller, text)
 		if err != nil {
 			return err
 		}
@@ -105,72 +107,24 @@ func (c *command) run(stdout io.Writer) error {
 	return nil
 }
 
-// write puts a table into a folder.
-func (c *command) write(folder, name, table string) error {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	if c.note != "" {
-		table = "# " + c.note + "\n" + table
-	}
-	return os.WriteFile(filepath.Join(folder, name+".txt"), []byte(table), 0o644)
+// table is the file of a table in a folder.
+func table(folder, name string) golden.Table {
+	return golden.Table{File: filepath.Join(folder, name+".txt"), NameWidth: nameWidth}
 }
 
 // compare holds a table against the golden one, and prints what is different.
-func (c *command) compare(stdout io.Writer, name, table string) (same bool, err error) {
+func (c *command) compare(stdout io.Writer, name, text string) (same bool, err error) {
 	if c.golden == "" {
 		return true, nil
 	}
 	if c.update {
-		return true, c.write(c.golden, name, table)
+		return true, table(c.golden, name).Write(c.note, text)
 	}
-	text, err := os.ReadFile(filepath.Join(c.golden, name+".txt"))
-	if err != nil {
-		return false, err
-	}
-	differences := diff(string(text), table, c.only == "")
+	differences, err := table(c.golden, name).Compare(text, c.only == "")
 	for _, line := range differences {
 		fmt.Fprintln(stdout, line)
 	}
-	return len(differences) == 0, nil
-}
-
-// rows returns the lines of a table by what stands in their first column. Lines that begin with # say where
-// a table comes from and do not count.
-func rows(table string) (names []string, lines map[string]string) {
-	lines = make(map[string]string)
-	for line := range strings.Lines(table) {
-		if strings.HasPrefix(line, "#") {
-			continue
-		}
-		line = strings.TrimSuffix(line, "\n")
-		name := line[:min(nameWidth, len(line))]
-		names, lines[name] = append(names, name), line
-	}
-	return names, lines
-}
-
-// diff returns the rows that are not the same in two tables, with - and + before them. Unless all rows were
-// played, those that the second one lacks do not count.
-func diff(old, now string, all bool) []string {
-	names, before := rows(old)
-	played, after := rows(now)
-	var list []string
-	for _, name := range names {
-		line, ok := after[name]
-		switch {
-		case !ok && all:
-			list = append(list, "- "+before[name])
-		case ok && line != before[name]:
-			list = append(list, "- "+before[name], "+ "+line)
-		}
-	}
-	for _, name := range played {
-		if _, ok := before[name]; !ok {
-			list = append(list, "+ "+after[name])
-		}
-	}
-	return list
+	return len(differences) == 0 && err == nil, err
 }
 
 // page writes index.html.
