@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-net/godwit/conn"
@@ -39,17 +40,17 @@ type ClientConfig struct {
 
 // Client accepts TCP connections and carries them to the server.
 type Client struct {
-	config ClientConfig
+	config atomic.Pointer[ClientConfig] // replaced by Apply
 	log    *slog.Logger
 	keeper *keeper
-	ports  []*port
-	count  counters
-}
+	open   atomic.Int64 // connections, of all parts together
 
-// port is one TCP port that the client listens on.
-type port struct {
-	listener *net.TCPListener
-	target   func(c *net.TCPConn) (Target, error)
+	applying sync.Mutex // one Apply at a time
+
+	mu      sync.Mutex
+	parts   []*runner
+	running *running // nil: Run was not called yet
+	ended   bool     // Close was called
 }
 
 // NewClient checks the configuration and opens the ports. Run does the rest.
@@ -57,19 +58,23 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	if config.Wait == 0 {
-		config.Wait = DefaultWait
-	}
-	if config.MaxConnections == 0 {
-		config.MaxConnections = DefaultMaxConnections
-	}
-	c := &Client{config: config, log: logger(config.Logger)}
-	c.keeper = newKeeper(config.Server, c.dial, c.log)
-	if err := c.listen(); err != nil {
-		_ = c.Close()
+	c := &Client{log: logger(config.Logger)}
+	c.config.Store(config.withDefaults())
+	c.keeper = newKeeper(func() string { return c.config.Load().Server }, c.dial, c.log)
+	if err := c.change(c.plans(&config)); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+func (c ClientConfig) withDefaults() *ClientConfig {
+	if c.Wait == 0 {
+		c.Wait = DefaultWait
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = DefaultMaxConnections
+	}
+	return &c
 }
 
 // Validate tells what is missing, in one line that says what to do.
@@ -85,51 +90,26 @@ func (c *ClientConfig) Validate() error {
 	return nil
 }
 
-func (c *Client) listen() error {
-	for _, f := range c.config.Forwards {
-		if err := c.listenOn(f.Listen, func(*net.TCPConn) (Target, error) { return f.Target, nil }); err != nil {
-			return err
-		}
-	}
-	if c.config.Redirect == "" {
-		return nil
-	}
-	return c.listenOn(c.config.Redirect, redirectTarget)
-}
-
-func (c *Client) listenOn(address string, target func(*net.TCPConn) (Target, error)) error {
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		return err
-	}
-	c.ports = append(c.ports, &port{listener: l.(*net.TCPListener), target: target})
-	return nil
-}
-
-// redirectTarget is where a redirected connection was going. spec: TUN-22
-func redirectTarget(c *net.TCPConn) (Target, error) {
-	dst, err := originalDestination(c)
-	if err != nil {
-		return Target{}, err
-	}
-	return TargetFromAddr(dst), nil
-}
-
 // Addrs are the addresses that the client listens on, in the order of the forwards; the redirect
 // address comes last.
 func (c *Client) Addrs() []net.Addr {
-	addrs := make([]net.Addr, len(c.ports))
-	for i, p := range c.ports {
-		addrs[i] = p.listener.Addr()
+	var addrs []net.Addr
+	for _, r := range c.list() {
+		if a := r.part.addr(); a != nil {
+			addrs = append(addrs, a)
+		}
 	}
 	return addrs
 }
 
 // Close gives the ports back. It is for clients that were never run; Run closes by itself.
 func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
 	var errs []error
-	for _, p := range c.ports {
-		errs = append(errs, p.listener.Close())
+	for _, r := range c.parts {
+		errs = append(errs, r.part.close())
 	}
 	return errors.Join(errs...)
 }
@@ -139,12 +119,10 @@ func (c *Client) Close() error {
 // returns nil when ctx ended, else what went wrong with a port.
 func (c *Client) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	var running sync.WaitGroup
-	defer running.Wait()
-	running.Go(func() { c.keeper.run(ctx) })
-	for _, p := range c.ports {
-		running.Go(func() { cancel(c.acceptFrom(ctx, p, &running)) })
-	}
+	r := &running{ctx: ctx, fail: cancel}
+	defer r.wait.Wait()
+	r.wait.Go(func() { c.keeper.run(ctx) })
+	c.startAll(r)
 	<-ctx.Done()
 	_ = c.Close()
 	cause := context.Cause(ctx)
@@ -155,100 +133,17 @@ func (c *Client) Run(ctx context.Context) error {
 	return cause
 }
 
-// acceptFrom takes connections from one port until it is closed.
-func (c *Client) acceptFrom(ctx context.Context, p *port, running *sync.WaitGroup) error {
-	for {
-		tcp, err := p.listener.AcceptTCP()
-		if err != nil && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil && isTemporary(err) {
-			if !pauseAccept(ctx) {
-				return ctx.Err()
-			}
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("listening on %v: %w", p.listener.Addr(), err)
-		}
-		running.Go(func() { c.serve(ctx, p, tcp) })
-	}
-}
-
-// acceptPause is how long a port waits when the system has no file descriptor or memory left.
-const acceptPause = 50 * time.Millisecond
-
-func pauseAccept(ctx context.Context) bool {
-	select {
-	case <-time.After(acceptPause):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// isTemporary tells whether accepting may work again later.
-func isTemporary(err error) bool {
-	var temporary interface{ Temporary() bool }
-	return errors.As(err, &temporary) && temporary.Temporary()
-}
-
-// serve carries one connection and logs why it could not.
-func (c *Client) serve(ctx context.Context, p *port, tcp *net.TCPConn) {
-	defer c.count.open.Add(-1)
-	if c.count.open.Add(1) > int64(c.config.MaxConnections) {
-		c.log.Warn("connection refused: too many are open", "from", tcp.RemoteAddr(), "limit", c.config.MaxConnections)
-		resetTCP(tcp)
-		return
-	}
-	target, err := p.target(tcp)
-	if err == nil {
-		err = c.carry(ctx, tcp, target)
-	}
-	if err != nil {
-		resetTCP(tcp) // spec: TUN-13
-		if ctx.Err() == nil {
-			c.log.Warn("connection refused", "from", tcp.RemoteAddr(), "target", target, "reason", err)
-		}
-	}
-}
-
-// carry carries one connection to its end. An error means that it never stood.
-func (c *Client) carry(ctx context.Context, tcp tcpConn, target Target) error {
-	t, ctx, err := c.openStream(ctx, target)
-	if err != nil {
-		return err
-	}
-	r := newRelay(tcp, t, &c.count)
-	stop := context.AfterFunc(ctx, r.abort)
-	defer stop()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		r.up() // what the application says first need not wait for the reply
-	}()
-	err = awaitReply(t, target)
-	close(r.answered)
-	if err == nil {
-		r.down()
-	} else {
-		r.abort()
-	}
-	<-done
-	r.finish()
-	return err
-}
-
 // openStream opens a stream of the session and sends the request on it. It waits for a session,
 // and for a place among its streams, as long as the configuration says. The context that it
 // returns ends with the session.
 func (c *Client) openStream(ctx context.Context, target Target) (stream, context.Context, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.config.Wait) // spec: TUN-20
+	config := c.config.Load()
+	ctx, cancel := context.WithTimeout(ctx, config.Wait) // spec: TUN-20
 	defer cancel()
 	for {
 		s, err := c.keeper.get(ctx)
 		if err != nil {
-			return nil, nil, fmt.Errorf("no session with %s within %v", c.config.Server, c.config.Wait)
+			return nil, nil, fmt.Errorf("no session with %s within %v", config.Server, config.Wait)
 		}
 		t, err := s.OpenStream(ctx) // spec: TUN-2
 		if err == nil {
@@ -285,7 +180,7 @@ func awaitReply(t stream, target Target) error {
 func (c *Client) dial(ctx context.Context) (session, error) {
 	ctx, cancel := context.WithTimeout(ctx, sessionTimeout)
 	defer cancel()
-	s, err := conn.Dial(ctx, c.config.Server, c.connConfig())
+	s, err := conn.Dial(ctx, c.config.Load().Server, c.connConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -297,14 +192,15 @@ func (c *Client) dial(ctx context.Context) (session, error) {
 }
 
 func (c *Client) connConfig() *conn.Config {
+	config := c.config.Load()
 	return &conn.Config{
-		Identity:     c.config.Identity,
-		PeerKey:      c.config.PeerKey,
-		PresharedKey: c.config.PresharedKey,
+		Identity:     config.Identity,
+		PeerKey:      config.PeerKey,
+		PresharedKey: config.PresharedKey,
 		AppProtocols: []string{AppProtocol}, // spec: TUN-1
 		IdleTimeout:  IdleTimeout,           // spec: TUN-18
 		KeepAlive:    KeepAlive,             // spec: TUN-18
 		MaxStreams:   -1,                    // spec: TUN-2
-		Logger:       c.config.Logger,
+		Logger:       config.Logger,
 	}
 }

@@ -196,7 +196,7 @@ func TestConnectionsBeyondTheClientsLimitAreReset(t *testing.T) {
 	first := f.connect(0)
 	_, err := first.Write([]byte("x"))
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return f.client.count.open.Load() == 1 }, 5*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return f.client.open.Load() == 1 }, 5*time.Second, time.Millisecond)
 	f.wantReset(0)
 	require.NoError(t, first.CloseWrite())
 	_, err = io.ReadAll(first)
@@ -205,7 +205,9 @@ func TestConnectionsBeyondTheClientsLimitAreReset(t *testing.T) {
 
 func TestBothEndsAskForTheirTimeouts(t *testing.T) {
 	// spec: TUN-1, TUN-2, TUN-18
-	c := (&Client{}).connConfig()
+	client := new(Client)
+	client.config.Store(new(ClientConfig))
+	c := client.connConfig()
 	s := newServer(ServerConfig{}).connConfig()
 	require.Equal(t, []string{"godwit-tunnel/1"}, c.AppProtocols)
 	require.Equal(t, []string{"godwit-tunnel/1"}, s.AppProtocols)

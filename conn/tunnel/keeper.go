@@ -29,17 +29,18 @@ type held struct {
 type keeper struct {
 	dial   func(ctx context.Context) (session, error)
 	log    *slog.Logger
-	server string // for the log
+	server func() string // its address, for the log
 
 	mu      sync.Mutex
 	current *held         // nil while there is none
+	wanted  int           // counts calls of redial: sessions that were dialled before one are not kept
 	changed chan struct{} // closed and replaced when current changes
 
 	reported string // the last trouble that was reported; empty while all is well
 	short    int    // sessions in a row that did not become stable
 }
 
-func newKeeper(server string, dial func(ctx context.Context) (session, error), log *slog.Logger) *keeper {
+func newKeeper(server func() string, dial func(ctx context.Context) (session, error), log *slog.Logger) *keeper {
 	return &keeper{dial: dial, log: log, server: server, changed: make(chan struct{})}
 }
 
@@ -48,25 +49,29 @@ func (k *keeper) run(ctx context.Context) {
 	pause := time.Duration(0)
 	for k.sleep(ctx, pause) {
 		pause = nextPause(pause)
+		wanted := k.generation()
 		s, err := k.dial(ctx)
 		if err != nil {
 			k.reportTrouble(ctx, "cannot reach the server, trying again", err)
 			continue
 		}
-		if k.hold(ctx, s) {
+		if k.hold(ctx, s, wanted) {
 			pause = firstPause
 		}
 	}
 }
 
 // hold offers s to connections until it ends and tells whether it was stable.
-func (k *keeper) hold(ctx context.Context, s session) (stable bool) {
+func (k *keeper) hold(ctx context.Context, s session, wanted int) (stable bool) {
 	stop := context.AfterFunc(ctx, func() { _ = s.CloseWithError(closeDone, "client stopped") })
 	defer stop()
 	sessionCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	k.set(&held{session: s, ctx: sessionCtx})
-	defer k.set(nil)
+	if !k.set(&held{session: s, ctx: sessionCtx}, wanted) {
+		_ = s.CloseWithError(closeDone, "client configured anew")
+		return true
+	}
+	defer k.drop()
 
 	timer := time.NewTimer(stableAfter)
 	defer timer.Stop()
@@ -83,6 +88,9 @@ func (k *keeper) hold(ctx context.Context, s session) (stable bool) {
 			k.reportUp()
 		}
 		<-s.Done()
+	}
+	if k.generation() != wanted {
+		return true
 	}
 	k.reportTrouble(ctx, "session lost, connecting again", s.Err())
 	return stable
@@ -106,12 +114,44 @@ func (k *keeper) get(ctx context.Context) (*held, error) { // spec: TUN-20
 	}
 }
 
-func (k *keeper) set(s *held) {
+// set offers a session, unless redial was called after it was dialled.
+func (k *keeper) set(s *held, wanted int) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.wanted != wanted {
+		return false
+	}
+	k.replace(s)
+	return true
+}
+
+func (k *keeper) drop() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.replace(nil)
+}
+
+// replace tells everyone who waits. k.mu is held.
+func (k *keeper) replace(s *held) {
 	k.current = s
 	close(k.changed)
 	k.changed = make(chan struct{})
+}
+
+func (k *keeper) generation() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.wanted
+}
+
+// redial ends the session, since the server or the keys are others now, and has a new one made.
+func (k *keeper) redial() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.wanted++
+	if k.current != nil {
+		_ = k.current.CloseWithError(closeDone, "client configured anew") // unless it has ended already
+	}
 }
 
 // reportUp logs that the session stands. Troubles count as new from here on, unless sessions keep
@@ -120,7 +160,7 @@ func (k *keeper) reportUp() {
 	if k.short < quietAfter {
 		k.reported = ""
 	}
-	k.log.Info("connected", "server", k.server)
+	k.log.Info("connected", "server", k.server())
 }
 
 // reportTrouble logs a trouble unless it was the last one reported already.
@@ -129,7 +169,7 @@ func (k *keeper) reportTrouble(ctx context.Context, what string, err error) {
 		return
 	}
 	k.reported = err.Error()
-	k.log.Warn(what, "server", k.server, "reason", err)
+	k.log.Warn(what, "server", k.server(), "reason", err)
 }
 
 // nextPause doubles the pause up to lastPause.

@@ -39,7 +39,7 @@ func gives(s session) answer {
 
 func keep(t *testing.T, answers ...answer) *keeping {
 	k := &keeping{start: time.Now(), answers: answers}
-	k.keeper = newKeeper("gw.example:4433", k.answer, slog.New(slog.NewTextHandler(&k.log, nil)))
+	k.keeper = newKeeper(func() string { return "gw.example:4433" }, k.answer, slog.New(slog.NewTextHandler(&k.log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	k.stop = func() { cancel(); <-ended }

@@ -1,0 +1,37 @@
+package tunnel
+
+// Apply replaces the configuration of a client that runs. What is in both configurations goes on with its
+// connections, and those of the rest are reset. Another server, or another key, needs a new session, so that all
+// connections are reset. On an error the old configuration stays in force.
+func (c *Client) Apply(config ClientConfig) error {
+	if err := config.Validate(); err != nil {
+		return err
+	}
+	c.applying.Lock()
+	defer c.applying.Unlock()
+	if err := c.change(c.plans(&config)); err != nil {
+		return err
+	}
+	old := c.config.Swap(config.withDefaults())
+	if config.Server != old.Server || config.PeerKey != old.PeerKey || config.PresharedKey != old.PresharedKey ||
+		config.Identity != old.Identity {
+		c.keeper.redial()
+	}
+	return nil
+}
+
+// plans lists what a configuration asks for, in the order of Addrs.
+func (c *Client) plans(config *ClientConfig) []plan {
+	var plans []plan
+	for _, f := range config.Forwards {
+		plans = append(plans, plan{key: f.String(), listen: f.Target.Network.String() + "://" + f.Listen, open: func() (part, error) {
+			return c.openForward(f)
+		}})
+	}
+	if at := config.Redirect; at != "" {
+		plans = append(plans, plan{key: "redirect " + at, listen: "tcp://" + at, open: func() (part, error) {
+			return c.openPort("redirect "+at, at, c.serveRedirected)
+		}})
+	}
+	return plans
+}
