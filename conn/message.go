@@ -39,9 +39,9 @@ var (
 	ErrMessageSize = protocol.ErrMessageSize
 	// ErrChannelLimit: the peer takes no more channels, or no messages at all.
 	ErrChannelLimit = protocol.ErrChannelLimit
-	// ErrChannelMode: the channel was opened by a message with another mode or deadline.
+	// ErrChannelMode: the channel was opened by a message with another mode, deadline or play-out.
 	ErrChannelMode = protocol.ErrChannelMode
-	// ErrMessageOptions: there is no such mode, or the deadline is negative or longer than 30 s.
+	// ErrMessageOptions: there is no such mode, or the deadline or play-out is negative or longer than 30 s.
 	ErrMessageOptions = protocol.ErrMessageOptions
 )
 
@@ -56,6 +56,14 @@ type MessageOptions struct {
 	// leaves later, and the receiver goes on without it. The same for all messages of a channel. 0: forever.
 	// At most 30 s, in ms, rounded up.
 	Deadline time.Duration
+	// Playout, unless it is 0, has the receiver get each message at a constant time after it was sent: the one-way
+	// delay of the path and Playout later, however long the message itself took, for hours, though the clocks of
+	// the two ends drift. So media keeps its pace: to the ms in the core, to the next tick of the receiver's timers
+	// (about 1 ms) here. What takes longer is received as soon as it comes, or not any more if its Deadline has
+	// passed too: for media, set both to the same. What waits counts in the receiver's limits (message_buffer for
+	// unreliable modes, the session's window for others). The same for all messages of a channel. At most 30 s,
+	// in ms, rounded up.
+	Playout time.Duration
 	// Outcome, if not nil, is called once with what became of the message, by whoever drives the session at
 	// that moment: it must not wait. It may call the session.
 	Outcome func(Outcome)
@@ -107,7 +115,7 @@ func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 		return s.err
 	}
 	options := protocol.MessageOptions{
-		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Priority: o.Priority, Tag: s.mail.watch(o.Outcome),
+		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Playout: o.Playout, Priority: o.Priority, Tag: s.mail.watch(o.Outcome),
 	}
 	if err := s.core.SendMessage(s.now(), p, options); err != nil {
 		s.mail.unwatch(options.Tag)

@@ -240,3 +240,35 @@ func TestAPeerThatTakesNoMessagesIsAskedForNone(t *testing.T) {
 	require.ErrorContains(t, err, "MessageBuffer")
 	require.False(t, errors.Is(err, net.ErrClosed))
 }
+
+func TestPlayoutKeepsThePaceOfTheSource(t *testing.T) {
+	link := sim.Config{Delay: 20 * time.Millisecond, Jitter: 10 * time.Millisecond, Loss: 0.01}
+	inBubble(t, link, nil, func(t *testing.T, w *world) {
+		c, s := w.pair()
+		const count, gap, budget = 500, 20 * time.Millisecond, 300 * time.Millisecond
+		start := time.Now()
+		go func() {
+			o := conn.MessageOptions{Mode: conn.ReliableOrdered, Deadline: budget, Playout: budget}
+			for n := range count {
+				if err := c.SendMessage(numbered(n, 1000), o); err != nil {
+					t.Errorf("message %d: %v", n, err)
+				}
+				time.Sleep(gap)
+			}
+		}()
+		var first time.Duration
+		for n := -1; n < count-1; {
+			m, err := s.ReceiveMessage(t.Context())
+			require.NoError(t, err)
+			n = numberOf(t, m)
+			took := time.Since(start) - time.Duration(n)*gap
+			if n == 200 {
+				first = took
+				require.InDelta(t, float64(link.Delay+budget), float64(took), float64(8*time.Millisecond))
+			}
+			if n >= 200 { // to the tick of the timers
+				require.InDelta(t, float64(first), float64(took), float64(3*time.Millisecond), "message %d", n)
+			}
+		}
+	})
+}

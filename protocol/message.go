@@ -41,10 +41,10 @@ var (
 	ErrMessageSize = errors.New("message larger than the peer takes: use a stream")
 	// ErrChannelLimit says that the peer takes no message on yet another channel.
 	ErrChannelLimit = errors.New("more channels than the peer takes")
-	// ErrChannelMode says that a channel was opened by a message with another mode or deadline.
-	ErrChannelMode = errors.New("mode and deadline of a channel are those of its first message")
+	// ErrChannelMode says that a channel was opened by a message with another mode, deadline or play-out.
+	ErrChannelMode = errors.New("mode, deadline and play-out of a channel are those of its first message")
 	// ErrMessageOptions says that options make no sense.
-	ErrMessageOptions = errors.New("no such mode, or a deadline that is negative or longer than 30 s")
+	ErrMessageOptions = errors.New("no such mode, or a deadline or play-out that is negative or longer than 30 s")
 )
 
 // MessageOptions says how a message is to be carried. The zero value is an unreliable message on channel 0.
@@ -54,6 +54,13 @@ type MessageOptions struct {
 	// Deadline is the time from now, beyond the one-way delay of the path, after which no copy of the message
 	// leaves any more; the receiver goes on without it. 0: none. At most 30 s, in ms, rounded up.
 	Deadline time.Duration
+	// Playout, unless it is 0, has the receiver give each message at a constant time after it was sent here: the
+	// one-way delay of the path and Playout later, however long it took itself. So what is sent at a steady
+	// pace is received at that pace, to the ms, though the clocks of the two ends drift. A message that takes
+	// longer is received as soon as it comes, or not any more where a Deadline says so. The receiver holds what
+	// waits in its limits for messages (Parameters.MessageBuffer, the session's window), which must be
+	// large enough for that. At most 30 s, in ms, rounded up; the same for all messages of a channel.
+	Playout time.Duration
 	// Priority of the channel from now on, compared with channels and streams: higher first. 0: 128. From
 	// 128 on messages belong to the latency class.
 	Priority uint8
@@ -131,7 +138,8 @@ type messagesState struct {
 	gaps     int // in all messages of which parts have come
 	toldMail bool
 	free     []*heldMessage
-	delay    delayFilter
+	playing  [2]playout // complete messages that wait for their time, by lane
+	clock    sourceClock
 }
 
 func newMessagesState(t *streamsState, local, remote *wire.Parameters, emit func(EventKind)) *messagesState {
@@ -152,6 +160,8 @@ func (m *messagesState) deadline() Time {
 	for _, c := range m.inOrder {
 		consider(c.nextSkip())
 	}
+	play, _ := m.nextPlay()
+	consider(play)
 	return at
 }
 
@@ -163,6 +173,7 @@ func (m *messagesState) timeout(now Time) {
 	for _, c := range m.inOrder {
 		c.skipLate(now)
 	}
+	m.play(now)
 }
 
 // drained reports whether nothing waits that a graceful close should deliver.
@@ -173,6 +184,7 @@ func (m *messagesState) fail() {
 	for _, c := range m.outOrder {
 		c.drop()
 	}
+	m.playAll()
 	for _, c := range m.inOrder {
 		c.drop()
 	}

@@ -15,8 +15,8 @@ import (
 // the books stay in order, memory stays bounded, and the only outcome but going on is a transport error.
 // Octets of applicationMask between the frames drive all that.
 func FuzzMessageFrames(f *testing.F) {
-	announce := func(mode wire.Mode, deadline uint64) []byte {
-		return wire.Channel{Channel: 1, Mode: mode, Priority: 128, DeadlineMillis: deadline}.Append(nil)
+	announce := func(mode wire.Mode, deadline, playout uint64) []byte {
+		return wire.Channel{Channel: 1, Mode: mode, Priority: 128, DeadlineMillis: deadline, PlayoutMillis: playout}.Append(nil)
 	}
 	whole := func(number uint16, stamp bool) []byte {
 		return wire.Message{Channel: 1, Number: number, HasStamp: stamp, Stamp: 1000, Data: []byte("hello")}.Append(nil)
@@ -25,8 +25,8 @@ func FuzzMessageFrames(f *testing.F) {
 		return wire.Message{Channel: 1, Wide: true, Number: number, Fragment: true, Offset: offset, Total: 10, Data: []byte("hello")}.Append(nil)
 	}
 	for mode := wire.Unreliable; mode <= wire.ReliableOrdered; mode++ {
-		for _, deadline := range []uint64{0, 50} {
-			seed := announce(mode, deadline)
+		for _, deadline := range []uint64{0, 50, 51} {
+			seed := announce(mode, deadline, deadline%50*70)
 			for n := range uint16(6) {
 				seed = append(seed, whole(n*2, deadline > 0)...)
 				seed = append(seed, byte(applicationMask|n))
@@ -51,7 +51,13 @@ func FuzzMessageFrames(f *testing.F) {
 		}
 		m := e.messages
 		limits := messageLimits()
-		held, partial := m.inbox.lanes[0].data.memory()+m.inbox.lanes[1].data.memory(), 0
+		held, partial := m.inbox.lanes[0].data.memory()+m.inbox.lanes[1].data.memory(), waiting(t, m)
+		for lane := range m.playing {
+			for _, h := range m.playing[lane].items {
+				held += h.parts.memory() + len(h.whole)
+				require.LessOrEqual(t, h.play.Sub(e.now), maxDeadline+clockJump)
+			}
+		}
 		for _, c := range m.inOrder {
 			require.LessOrEqual(t, len(c.uses), maxSpan)
 			for i, h := range c.held {

@@ -129,7 +129,7 @@ func (m *messagesState) bound(size int) bool {
 			l.drop()
 			continue
 		}
-		m.dropOldestPart()
+		m.dropOldest()
 	}
 	return true
 }

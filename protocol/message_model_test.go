@@ -31,7 +31,7 @@ func newMessagesEnd(tb testT, client bool, limits wire.Parameters) *messagesEnd 
 func messageLimits() wire.Parameters {
 	p := testLimits()
 	p.MaxData = 10_000
-	p.MaxChannels = 8
+	p.MaxChannels = 12
 	p.MaxMessageSize = 4000
 	p.MessageBuffer = 6000
 	return p
@@ -107,6 +107,7 @@ func (e *messagesEnd) fate(p messagePacket, acked, probed bool) {
 type modelChannel struct {
 	mode     wire.Mode
 	deadline time.Duration
+	playout  time.Duration
 	sizes    []int
 	got      map[uint32]bool
 	last     int64
@@ -117,6 +118,11 @@ var modelChannels = []modelChannel{
 	{mode: wire.ReliableOrdered, deadline: 100 * time.Millisecond},
 	{mode: wire.ReliableUnordered, deadline: 100 * time.Millisecond},
 	{mode: wire.Sequenced, deadline: 50 * time.Millisecond},
+	{mode: wire.Unreliable, playout: 40 * time.Millisecond},
+	{mode: wire.Sequenced, playout: 40 * time.Millisecond},
+	{mode: wire.ReliableUnordered, deadline: 100 * time.Millisecond, playout: 70 * time.Millisecond},
+	{mode: wire.ReliableOrdered, playout: 80 * time.Millisecond},
+	{mode: wire.ReliableOrdered, deadline: 50 * time.Millisecond, playout: 80 * time.Millisecond},
 }
 
 type messageFlight struct {
@@ -154,7 +160,7 @@ func (m *messagesModel) send(t *rapid.T) {
 	binary.BigEndian.PutUint32(b, uint32(n))
 	m.sent++
 	err := m.a.messages.send(m.a.now, b, &MessageOptions{
-		Channel: uint16(i), Mode: c.mode, Deadline: c.deadline, Tag: uint64(m.sent),
+		Channel: uint16(i), Mode: c.mode, Deadline: c.deadline, Playout: c.playout, Tag: uint64(m.sent),
 		Priority: rapid.SampledFrom([]uint8{0, 0, 1, 200}).Draw(t, "priority"),
 	})
 	if err != nil {
@@ -273,8 +279,24 @@ func (m *messagesModel) check(t *rapid.T) {
 			}
 		}
 	}
+	partial += waiting(t, b.messages)
 	require.Equal(t, partial, b.messages.partial)
 	require.Equal(t, gaps, b.messages.gaps)
+}
+
+// waiting returns what unreliable messages that wait for their time count, and checks their order.
+func waiting(t require.TestingT, m *messagesState) (n int) {
+	for lane := range m.playing {
+		items := m.playing[lane].items
+		for i, h := range items {
+			require.True(t, i == 0 || !m.playing[lane].less(i, (i-1)/2), "out of order")
+			require.Equal(t, lane, laneOf(reliable(h.channel.mode)))
+			if lane == unreliableLane {
+				n += h.total + messageCharge
+			}
+		}
+	}
+	return n
 }
 
 func (m *messagesModel) advance(d time.Duration) {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ type recvChannel struct {
 	mode     wire.Mode
 	priority uint8
 	deadline time.Duration
+	playout  time.Duration
 
 	numbers numbers
 	base    uint64   // the fate of every message below is decided
@@ -21,6 +23,7 @@ type recvChannel struct {
 	used    uint64   // what the messages below base have used of the session's limit
 	uses    []uint32 // by number modulo the length, a power of two: what came from base on
 	held    []*heldMessage
+	played  Time // ordered, with play-out: when the last one that waits or waited is due
 }
 
 // What uses says of a number: 0 when nothing came, else what the message uses of the session's limit, and
@@ -32,13 +35,20 @@ const minUses = 16
 
 // heldMessage is a message that is not complete, or whose turn has not come.
 type heldMessage struct {
-	number uint64
-	total  int
-	due    Time     // when its own deadline passes; 0: never
-	whole  []byte   // all of it, if it came in one piece
-	parts  pipe     // what came of it, if it did not
-	got    rangeset // in parts; empty if whole has it
-	done   bool
+	number  uint64
+	total   int
+	source  time.Duration // when it was sent by the peer's clock, if stamped
+	stamped bool
+	due     Time     // when the order goes on without those before it; 0: never
+	whole   []byte   // all of it, if it came in one piece
+	parts   pipe     // what came of it, if it did not
+	got     rangeset // in parts; empty if whole has it
+	done    bool
+
+	// While it waits for its time:
+	channel *recvChannel
+	play    Time
+	order   uint64
 }
 
 const (
@@ -69,6 +79,7 @@ func (m *messagesState) handleChannel(f wire.Channel) error {
 	c := &recvChannel{
 		messages: m, number: number, mode: f.Mode, priority: f.Priority,
 		deadline: time.Duration(f.DeadlineMillis) * time.Millisecond,
+		playout:  time.Duration(f.PlayoutMillis) * time.Millisecond,
 	}
 	m.in[number] = c
 	m.inOrder = append(m.inOrder, c)
@@ -79,8 +90,9 @@ func (m *messagesState) handleChannel(f wire.Channel) error {
 type arrival struct {
 	now    Time
 	place  packetPlace
-	old    bool // out: the packet is too old to say which message is meant, and must not be acknowledged
-	urgent bool // out: it should be acknowledged at once
+	source time.Duration // what the message's stamp means by the peer's clock
+	old    bool          // out: the packet is too old to say which message is meant, and must not be acknowledged
+	urgent bool          // out: it should be acknowledged at once
 }
 
 // handleMessage takes a MESSAGE frame. Its data is copied.
@@ -105,7 +117,7 @@ func (m *messagesState) handleMessage(f *wire.Message, a *arrival) error {
 		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "channel %d: a message of %d bytes", f.Channel, f.Total)
 	}
 	if f.HasStamp {
-		m.delay.add(a.now, stampOf(a.now)-f.Stamp)
+		a.source = m.stamped(a, f.Stamp)
 	}
 	if c.priority >= latencyPriority && f.Offset+uint64(len(f.Data)) == f.Total {
 		a.urgent = true // spec: MSG-18
@@ -167,7 +179,7 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 	whole := !f.Fragment || uint64(len(f.Data)) == f.Total
 	if whole && (c.mode == wire.ReliableUnordered || number == c.order) {
 		c.forgetHeld(number)
-		c.deliver(f.Data)
+		c.deliver(number, f, a)
 		c.settle(u)
 		if c.mode == wire.ReliableOrdered {
 			c.order = number + 1
@@ -175,7 +187,7 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 		c.deliverHeld()
 		return nil
 	}
-	h := c.hold(number, f, a.now)
+	h := c.hold(number, f, a)
 	if err := h.add(m, f); err != nil {
 		return err
 	}
@@ -208,14 +220,20 @@ func (m *messagesState) charge(n uint64) error {
 	return nil
 }
 
-// deliver gives the application a message that came in one piece.
-func (c *recvChannel) deliver(data []byte) {
-	l := c.messages.inbox.begin(laneOf(reliable(c.mode)), c.number, len(data))
-	l.write(data)
+// deliver hands over a message that came in one piece.
+func (c *recvChannel) deliver(number uint64, f *wire.Message, a *arrival) {
+	if c.playout > 0 {
+		h := c.messages.record(number, f, a)
+		h.whole = append(h.whole[:0], f.Data...)
+		c.give(h)
+		return
+	}
+	l := c.messages.inbox.begin(laneOf(reliable(c.mode)), c.number, len(f.Data))
+	l.write(f.Data)
 	c.messages.tell()
 }
 
-// deliverOne gives the application a held message that is complete.
+// deliverOne gives the application a message that was held.
 func (c *recvChannel) deliverOne(h *heldMessage) {
 	l := c.messages.inbox.begin(laneOf(reliable(c.mode)), c.number, h.total)
 	if len(h.got) == 0 {
@@ -224,16 +242,16 @@ func (c *recvChannel) deliverOne(h *heldMessage) {
 		l.writeFrom(&h.parts, h.total)
 	}
 	c.messages.tell()
+	c.messages.recycle(h)
 }
 
-// deliverHeld gives the application what is complete and whose turn has come. spec: MSG-17
+// deliverHeld hands over what is complete and whose turn has come. spec: MSG-17
 func (c *recvChannel) deliverHeld() {
 	if c.mode != wire.ReliableOrdered {
 		for i := 0; i < len(c.held); {
 			if h := c.held[i]; h.done {
 				u := c.use(h.number)
-				c.deliverOne(h)
-				c.release(i)
+				c.give(c.takeOut(i))
 				c.settle(u)
 				continue
 			}
@@ -242,30 +260,34 @@ func (c *recvChannel) deliverHeld() {
 		return
 	}
 	for len(c.held) > 0 && c.held[0].done && c.held[0].number == c.order {
-		h := c.held[0]
-		u := c.use(h.number)
-		c.deliverOne(h)
-		c.order = h.number + 1
-		c.release(0)
+		u := c.use(c.order)
+		c.order++
+		c.give(c.takeOut(0))
 		c.settle(u)
 	}
 }
 
+// find returns the place in held of a number, or where it belongs.
+func (c *recvChannel) find(number uint64) (i int, found bool) {
+	return slices.BinarySearchFunc(c.held, number, func(h *heldMessage, n uint64) int { return cmp.Compare(h.number, n) })
+}
+
 // hold returns the record of a message of which something came before, or a new one.
-func (c *recvChannel) hold(number uint64, f *wire.Message, now Time) *heldMessage {
-	i, found := slices.BinarySearchFunc(c.held, number, func(h *heldMessage, n uint64) int {
-		switch {
-		case h.number < n:
-			return -1
-		case h.number > n:
-			return 1
-		}
-		return 0
-	})
+func (c *recvChannel) hold(number uint64, f *wire.Message, a *arrival) *heldMessage {
+	i, found := c.find(number)
 	if found {
 		return c.held[i]
 	}
-	m := c.messages
+	h := c.messages.record(number, f, a)
+	if c.deadline > 0 && h.stamped {
+		h.due = c.messages.clock.at(h.source).Add(max(c.deadline, c.playout))
+	}
+	c.held = slices.Insert(c.held, i, h)
+	return h
+}
+
+// record returns an empty record for a message.
+func (m *messagesState) record(number uint64, f *wire.Message, a *arrival) *heldMessage {
 	var h *heldMessage
 	if n := len(m.free); n > 0 {
 		h = m.free[n-1]
@@ -273,32 +295,33 @@ func (c *recvChannel) hold(number uint64, f *wire.Message, now Time) *heldMessag
 	} else {
 		h = new(heldMessage)
 	}
-	h.number, h.total = number, int(f.Total)
-	if c.deadline > 0 && f.HasStamp {
-		h.due = m.delay.due(now, f.Stamp, c.deadline)
-	}
-	c.held = slices.Insert(c.held, i, h)
+	h.number, h.total, h.stamped, h.source = number, int(f.Total), f.HasStamp, a.source
 	return h
 }
 
 // forgetHeld drops what was held of a message that came whole.
 func (c *recvChannel) forgetHeld(number uint64) {
-	for i, h := range c.held {
-		if h.number == number {
-			c.release(i)
-			return
-		}
+	if i, found := c.find(number); found {
+		c.release(i)
 	}
 }
 
 // release forgets the i-th held message.
-func (c *recvChannel) release(i int) {
+func (c *recvChannel) release(i int) { c.messages.recycle(c.takeOut(i)) }
+
+// takeOut takes the i-th message out of those held.
+func (c *recvChannel) takeOut(i int) *heldMessage {
 	h, m := c.held[i], c.messages
 	c.held = slices.Delete(c.held, i, i+1)
 	if !reliable(c.mode) {
 		m.partial -= h.total + messageCharge
 	}
 	m.gaps -= len(h.got)
+	return h
+}
+
+// recycle keeps the record of a message for use again.
+func (m *messagesState) recycle(h *heldMessage) {
 	h.parts.truncate(h.parts.start)
 	h.parts = pipe{}
 	whole, got := h.whole[:0], h.got[:0]

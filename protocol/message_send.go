@@ -17,6 +17,7 @@ type sendChannel struct {
 	number   uint16
 	mode     wire.Mode
 	deadline time.Duration
+	playout  time.Duration
 
 	queue    queue[outMessage]
 	data     pipe
@@ -59,7 +60,7 @@ func (m *outMessage) charge() uint64 { return uint64(m.size) + messageCharge }
 
 // send takes a message for sending. p is copied.
 func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
-	if o.Mode > wire.ReliableOrdered || o.Deadline < 0 || o.Deadline > maxDeadline {
+	if o.Mode > wire.ReliableOrdered || o.Deadline < 0 || o.Deadline > maxDeadline || o.Playout < 0 || o.Playout > maxDeadline {
 		return ErrMessageOptions
 	}
 	if uint64(len(p)) > m.remote.MaxMessageSize { // spec: MSG-3
@@ -82,9 +83,9 @@ func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
 
 // channelFor returns the channel of a message, which the first one opens.
 func (m *messagesState) channelFor(o *MessageOptions) (*sendChannel, error) {
-	deadline := (o.Deadline + time.Millisecond - 1).Truncate(time.Millisecond)
+	deadline, playout := wholeMillis(o.Deadline), wholeMillis(o.Playout)
 	if c := m.out[o.Channel]; c != nil {
-		if c.mode != o.Mode || c.deadline != deadline {
+		if c.mode != o.Mode || c.deadline != deadline || c.playout != playout {
 			return nil, ErrChannelMode
 		}
 		return c, nil
@@ -95,12 +96,20 @@ func (m *messagesState) channelFor(o *MessageOptions) (*sendChannel, error) {
 	if m.out == nil {
 		m.out = make(map[uint16]*sendChannel)
 	}
-	c := &sendChannel{messages: m, number: o.Channel, mode: o.Mode, deadline: deadline}
+	c := &sendChannel{messages: m, number: o.Channel, mode: o.Mode, deadline: deadline, playout: playout}
 	c.lane = lane{owner: c, weight: defaultWeight}
 	m.out[o.Channel] = c
 	m.outOrder = append(m.outOrder, c)
 	return c, nil
 }
+
+// wholeMillis rounds up to what the wire can say.
+func wholeMillis(d time.Duration) time.Duration {
+	return (d + time.Millisecond - 1).Truncate(time.Millisecond)
+}
+
+// stamped reports whether messages carry the time at which they were given.
+func (c *sendChannel) stamped() bool { return c.deadline > 0 || c.playout > 0 }
 
 func (c *sendChannel) setPriority(p uint8) {
 	if p == 0 {
@@ -212,7 +221,7 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 	wide, _ := numberWidth(number, c.known, c.next)
 	f := wire.Message{
 		Channel: uint64(c.number), Wide: wide, Number: uint16(number), ToEnd: true,
-		HasStamp: c.deadline > 0, Stamp: m.stamp, Offset: uint64(max(from, 1) - 1), Total: uint64(m.size),
+		HasStamp: c.stamped(), Stamp: m.stamp, Offset: uint64(max(from, 1) - 1), Total: uint64(m.size),
 	}
 	before, prefix := len(b), 0
 	announce := c.announced != sentAcked && c.announcedIn != t.packets
@@ -273,7 +282,7 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 func (c *sendChannel) nextWhole() int {
 	position, from, to := c.nextPart()
 	m := c.queue.at(position)
-	f := wire.Message{Channel: uint64(c.number), Wide: true, HasStamp: c.deadline > 0}
+	f := wire.Message{Channel: uint64(c.number), Wide: true, HasStamp: c.stamped()}
 	n := maxChannelFrame + f.HeaderSize() + int(m.size)
 	if from > 0 || to < m.places() || n > c.messages.streams.wholeRoom {
 		return 0
@@ -288,6 +297,7 @@ func (c *sendChannel) announcement() wire.Channel {
 	return wire.Channel{
 		Channel: uint64(c.number), Mode: c.mode, Priority: c.priority,
 		DeadlineMillis: uint64(c.deadline / time.Millisecond),
+		PlayoutMillis:  uint64(c.playout / time.Millisecond),
 	}
 }
 

@@ -1,10 +1,6 @@
 package protocol
 
-import (
-	"time"
-
-	"github.com/godwit-net/godwit/protocol/wire"
-)
+import "github.com/godwit-net/godwit/protocol/wire"
 
 // takeUnreliable takes a message, or a part of one, of a mode that sends nothing again.
 func (c *recvChannel) takeUnreliable(number uint64, f *wire.Message, a *arrival) {
@@ -24,7 +20,7 @@ func (c *recvChannel) takeUnreliable(number uint64, f *wire.Message, a *arrival)
 		c.forgetHeld(number)
 		c.settleUnreliable(number)
 		if m.bound(len(f.Data) + messageCharge) {
-			c.deliver(f.Data)
+			c.deliver(number, f, a)
 		}
 		return
 	}
@@ -52,47 +48,44 @@ func (c *recvChannel) takePart(number uint64, f *wire.Message, a *arrival) {
 	} else if *u != charge {
 		return // its size changed: nothing can be made of it
 	}
-	h := c.hold(number, f, a.now)
+	h := c.hold(number, f, a)
 	if h.add(m, f) != nil {
-		c.giveUp(c.indexOf(h))
+		i, _ := c.find(number)
+		c.giveUp(i)
 		return
 	}
 	if !h.done {
 		return
 	}
-	i := c.indexOf(h)
-	l := m.inbox.begin(unreliableLane, c.number, h.total)
-	l.writeFrom(&h.parts, h.total)
-	m.tell()
-	c.release(i)
+	i, _ := c.find(number)
+	c.give(c.takeOut(i))
 	c.settleUnreliable(number)
-}
-
-func (c *recvChannel) indexOf(h *heldMessage) int {
-	for i := range c.held {
-		if c.held[i] == h {
-			return i
-		}
-	}
-	panic("BUG: a message that is not held")
 }
 
 // giveUp drops the i-th held message of a channel without retransmission.
 func (c *recvChannel) giveUp(i int) {
-	number := c.held[i].number
+	*c.use(c.held[i].number) = settledUse
 	c.release(i)
-	c.settleUnreliable(number)
 }
 
-// settleUnreliable notes that a number is decided. What is older than it in a sequenced channel is too.
+// settleUnreliable notes that a number is decided. What is older than it in a sequenced channel is too, unless
+// it has time until its play-out.
 func (c *recvChannel) settleUnreliable(number uint64) {
 	if number >= c.base {
 		*c.use(number) = settledUse
 	}
-	if c.mode != wire.Sequenced {
-		return
+	if c.mode == wire.Sequenced && c.playout == 0 {
+		c.newest(number)
 	}
-	c.order = max(c.order, number+1)
+}
+
+// newest notes that the application of a sequenced channel gets a number, and forgets what is older. It
+// reports whether that is the newest so far.
+func (c *recvChannel) newest(number uint64) bool {
+	if number < c.order {
+		return false
+	}
+	c.order = number + 1
 	for len(c.held) > 0 && c.held[0].number < c.order {
 		c.messages.stats.Stale++
 		old := c.held[0].number
@@ -101,6 +94,7 @@ func (c *recvChannel) settleUnreliable(number uint64) {
 			*c.use(old) = settledUse
 		}
 	}
+	return true
 }
 
 // slide moves the base so that number lies less than maxSpan ahead of it: what is older is not told from
@@ -124,8 +118,14 @@ func (c *recvChannel) slide(number uint64) {
 	}
 }
 
-// dropOldestPart drops a message of which only parts have come, to make room.
-func (m *messagesState) dropOldestPart() {
+// dropOldest drops a message that waits for its time, or of which only parts have come, to make room.
+func (m *messagesState) dropOldest() {
+	if p := &m.playing[unreliableLane]; len(p.items) > 0 {
+		h := p.pop()
+		m.partial -= h.total + messageCharge
+		m.recycle(h)
+		return
+	}
 	for _, c := range m.inOrder {
 		if !reliable(c.mode) && len(c.held) > 0 {
 			c.giveUp(0)
@@ -199,12 +199,12 @@ func (c *recvChannel) passTo(next uint64) {
 		h := c.held[0]
 		u := c.use(h.number)
 		if h.done {
-			c.deliverOne(h)
+			c.give(c.takeOut(0))
 		} else {
 			m.streams.consumed(uint64(*u))
+			c.release(0)
 		}
 		*u |= settledUse
-		c.release(0)
 	}
 	from := c.base
 	if c.mode == wire.ReliableOrdered {
@@ -262,40 +262,4 @@ func (c *recvChannel) drop() {
 		c.release(len(c.held) - 1)
 	}
 	c.uses = nil
-}
-
-// delayWindow is how long the smallest delay counts: clocks drift apart, by 6 ms in a minute at most.
-const delayWindow = 30 * time.Second
-
-// delayFilter keeps the smallest difference between arrival and stamp, in ms modulo 2^16, of the last one to
-// two windows: the one-way delay of the path, as far as two clocks can tell.
-type delayFilter struct {
-	current, before uint16
-	since           Time // start of the current window; 0: nothing came
-	twice           bool // before holds something
-}
-
-func (d *delayFilter) add(now Time, delay uint16) {
-	switch {
-	case d.since.IsZero():
-		d.current, d.since = delay, now
-	case now.Sub(d.since) > delayWindow:
-		d.before, d.twice = d.current, now.Sub(d.since) < 2*delayWindow
-		d.current, d.since = delay, now
-	case int16(delay-d.current) < 0:
-		d.current = delay
-	}
-}
-
-func (d *delayFilter) min() uint16 {
-	if d.twice && int16(d.before-d.current) < 0 {
-		return d.before
-	}
-	return d.current
-}
-
-// due returns when the deadline of a message with this stamp passes here.
-func (d *delayFilter) due(now Time, stamp uint16, deadline time.Duration) Time {
-	past := int16(stampOf(now) - stamp - d.min()) // beyond the smallest delay already
-	return now.Add(deadline - time.Duration(past)*time.Millisecond)
 }

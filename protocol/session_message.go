@@ -98,6 +98,7 @@ func (s *Session) handleMessageFrame(now Time, typ wire.FrameType, b []byte, kin
 
 // handle takes one frame about messages and returns its length, or -1 when it is malformed.
 func (m *messagesState) handle(typ wire.FrameType, b []byte, a *arrival) (int, error) {
+	defer m.play(a.now)
 	switch typ {
 	case wire.FrameChannel:
 		f, n := wire.ParseChannel(b)

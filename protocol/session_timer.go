@@ -19,7 +19,7 @@ const (
 	TimerPath            // ask an address again, or forget a path
 	TimerKey             // forget the peer's previous key
 	TimerKeepAlive       // ping
-	TimerMessage         // the deadline of a message passes
+	TimerMessage         // the deadline of a message passes, or its play-out is due
 	TimerRelease         // nothing happens: give memory back
 	TimerIdle            // the peer has been silent for too long
 	TimerClose           // the drain period, or the linger of a graceful close, is over
