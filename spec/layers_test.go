@@ -34,7 +34,7 @@ var layers = []layer{
 	{folder: "protocol/sim", own: []string{"protocol", "protocol/...", "crypto", "crypto/handshake"}, pure: true, why: "the simulator repeats every run by its seed"},
 	{folder: "conn/udp", own: []string{"protocol/wire"}, foreign: []string{"golang.org/x/sys", "golang.org/x/net"}, why: "conn/udp holds the system calls and nothing else"},
 	{folder: "conn/simnet", own: []string{"protocol/sim", "protocol/monotime", "protocol/wire"}, why: "a network for tests of conn"},
-	{folder: "conn/tunnel", own: []string{"conn", "crypto"}, foreign: []string{"golang.org/x/sys"}, why: "tunnels use what every user of conn has"},
+	{folder: "conn/tunnel", own: []string{"conn", "conn/udp", "crypto"}, foreign: []string{"golang.org/x/sys"}, why: "tunnels use what every user of conn has, and its sockets for local programs"},
 	{folder: "conn", own: []string{"conn/udp", "protocol", "protocol/...", "crypto", "crypto/handshake"}, foreign: []string{"golang.org/x/sys", "golang.org/x/net"},
 		why: "conn is a thin shell; tools' dependencies never reach it"},
 	{folder: "bench/kernel", own: []string{"bench", "bench/...", "conn", "crypto", "protocol/..."}, foreign: []string{"golang.org/x/sys"}, why: "a program that measures as package bench does"},

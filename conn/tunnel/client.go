@@ -38,12 +38,14 @@ type ClientConfig struct {
 	Logger *slog.Logger
 }
 
-// Client accepts TCP connections and carries them to the server.
+// Client accepts TCP connections and UDP datagrams and carries them to the server.
 type Client struct {
 	config atomic.Pointer[ClientConfig] // replaced by Apply
 	log    *slog.Logger
 	keeper *keeper
-	open   atomic.Int64 // connections, of all parts together
+	open   atomic.Int64           // connections, of all parts together
+	udp    atomic.Pointer[udpMux] // of the present session; nil without one
+	farUDP udpCounters            // of flows whose targets are here
 
 	applying sync.Mutex // one Apply at a time
 
@@ -122,6 +124,7 @@ func (c *Client) Run(ctx context.Context) error {
 	r := &running{ctx: ctx, fail: cancel}
 	defer r.wait.Wait()
 	r.wait.Go(func() { c.keeper.run(ctx) })
+	r.wait.Go(func() { c.carryUDP(ctx) })
 	c.startAll(r)
 	<-ctx.Done()
 	_ = c.Close()
@@ -194,13 +197,14 @@ func (c *Client) dial(ctx context.Context) (session, error) {
 func (c *Client) connConfig() *conn.Config {
 	config := c.config.Load()
 	return &conn.Config{
-		Identity:     config.Identity,
-		PeerKey:      config.PeerKey,
-		PresharedKey: config.PresharedKey,
-		AppProtocols: []string{AppProtocol}, // spec: TUN-1
-		IdleTimeout:  IdleTimeout,           // spec: TUN-18
-		KeepAlive:    KeepAlive,             // spec: TUN-18
-		MaxStreams:   -1,                    // spec: TUN-2
-		Logger:       config.Logger,
+		Identity:      config.Identity,
+		PeerKey:       config.PeerKey,
+		PresharedKey:  config.PresharedKey,
+		AppProtocols:  []string{AppProtocol}, // spec: TUN-1
+		IdleTimeout:   IdleTimeout,           // spec: TUN-18
+		KeepAlive:     KeepAlive,             // spec: TUN-18
+		MaxStreams:    -1,                    // spec: TUN-2
+		MessageBuffer: udpMessageBuffer,
+		Logger:        config.Logger,
 	}
 }

@@ -28,6 +28,9 @@ func (c *Client) openPort(name, address string, serve func(context.Context, *por
 
 // openForward opens the port of a forward.
 func (c *Client) openForward(f Forward) (part, error) {
+	if f.Target.Network == NetworkUDP {
+		return c.newUDPForward(f)
+	}
 	return c.openPort(f.String(), f.Listen, func(ctx context.Context, p *port, tcp *net.TCPConn) error {
 		return p.forward(ctx, tcp, f.Target)
 	})

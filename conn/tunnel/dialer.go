@@ -13,10 +13,12 @@ import (
 type dialer struct {
 	resolve func(ctx context.Context, name string) ([]netip.Addr, error)
 	connect func(ctx context.Context, a netip.AddrPort) (tcpConn, error)
+
+	connectUDP func(a netip.AddrPort) (udpConn, error)
 }
 
 func newDialer() *dialer {
-	return &dialer{resolve: resolveName, connect: connectTCP}
+	return &dialer{resolve: resolveName, connect: connectTCP, connectUDP: dialUDP}
 }
 
 func resolveName(ctx context.Context, name string) ([]netip.Addr, error) {

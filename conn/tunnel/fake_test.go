@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/godwit-net/godwit/conn"
 )
 
 // errCode is the error of a stream that was reset or stopped with a code.
@@ -210,6 +212,21 @@ func (s *fakeSession) AcceptStream(ctx context.Context) (stream, error) {
 		return nil, ctx.Err()
 	case <-s.done:
 		return nil, s.Err()
+	}
+}
+
+// Streams are what the fake carries: messages vanish.
+
+func (s *fakeSession) SendMessage([]byte, conn.MessageOptions) error { return s.Err() }
+func (s *fakeSession) Flush() error                                  { return s.Err() }
+func (s *fakeSession) Stats() conn.Stats                             { return conn.Stats{} }
+
+func (s *fakeSession) ReceiveMessageInto(ctx context.Context, _ []byte) (conn.Message, error) {
+	select {
+	case <-ctx.Done():
+		return conn.Message{}, ctx.Err()
+	case <-s.done:
+		return conn.Message{}, s.Err()
 	}
 }
 

@@ -22,7 +22,7 @@ func TestBadForwardsAreRefusedWithTheFix(t *testing.T) {
 		"tcp://127.0.0.1:2222":                       "has no '='",
 		"127.0.0.1:1=tcp://127.0.0.1:2":              "write tcp://127.0.0.1:1",
 		"tcp://127.0.0.1:1=127.0.0.1:2":              "write tcp://127.0.0.1:2",
-		"udp://127.0.0.1:1=udp://127.0.0.1:2":        "TCP only",
+		"udp://127.0.0.1:1=tcp://127.0.0.1:2":        "udp cannot go to tcp",
 		"tcp://127.0.0.1:99999=tcp://127.0.0.1:2":    "0 to 65535",
 		"tcp://10.0.0.0/8:1=tcp://127.0.0.1:2":       "not an address to listen on",
 		"tcp://127.1:1=tcp://127.0.0.1:2":            "four decimal",

@@ -4,7 +4,7 @@ import "time"
 
 // AppProtocol names the tunnel protocol in the handshake, so that a tunnel never talks to a
 // program of another kind.
-const AppProtocol = "godwit-tunnel/1" // spec: TUN-1
+const AppProtocol = "godwit-tunnel/2" // spec: TUN-1
 
 // Limits of the preamble. They bound what a peer can make us hold before anything is proven.
 const (
@@ -54,6 +54,9 @@ const (
 	// maxRules and maxForwards bound what a configuration can hold.
 	maxRules    = 4096
 	maxForwards = 1024
+	// maxRange is how many ports a forward may have: each costs a socket. A range is for ports that belong
+	// together, such as the four of a camera's picture and sound.
+	maxRange = 64
 	// maxAuthorized is the number of keys in one authorized file; a file with more is a mistake.
 	maxAuthorized = 100_000
 )

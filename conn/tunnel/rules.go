@@ -18,7 +18,7 @@ type Rule struct {
 // Rules is what a server allows. The empty list allows nothing.
 type Rules []Rule
 
-// ParseRule reads tcp://HOST:PORTS. HOST is an address, a range of addresses as 10.0.0.0/8 or
+// ParseRule reads tcp://HOST:PORTS or udp://HOST:PORTS. HOST is an address, a range of addresses as 10.0.0.0/8 or
 // [fd00::/8], or a host name, which allows targets that ask for this very name. PORTS is a number
 // or a range as 8000-8099. Errors are one line and say what to write instead.
 func ParseRule(s string) (Rule, error) {
@@ -36,7 +36,7 @@ func ParseRule(s string) (Rule, error) {
 	}
 	switch {
 	case host == "":
-		return Rule{}, fmt.Errorf("%q names no host; write tcp://0.0.0.0/0:%s for every IPv4 address", s, ports)
+		return Rule{}, fmt.Errorf("%q names no host; write %v://0.0.0.0/0:%s for every IPv4 address", s, network, ports)
 	case strings.Contains(host, "/"):
 		r.prefix, err = parsePrefix(host)
 	case strings.Contains(host, ":"):
@@ -166,7 +166,10 @@ func (r Rule) covers(n Network, port uint16) bool {
 }
 
 // neverAllowed names the addresses that no rule can allow: systems take the unspecified address for
-// the machine itself, and TCP has no multicast.
+// the machine itself, TCP has no multicast, and datagrams to many at once would multiply what a client sends.
 func neverAllowed(a netip.Addr) bool { // spec: TUN-9
-	return !a.IsValid() || a.IsUnspecified() || a.IsMulticast()
+	return !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a == limitedBroadcast
 }
+
+// limitedBroadcast is every machine of a link (RFC 919).
+var limitedBroadcast = netip.AddrFrom4([4]byte{255, 255, 255, 255})

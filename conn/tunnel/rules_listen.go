@@ -1,9 +1,6 @@
 package tunnel
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // ParseListenRules reads rules for the ports that clients may have the server listen on: as ParseRules, but HOST is
 // an address or a range of addresses of the server, and none stands for all of its addresses together.
@@ -32,7 +29,7 @@ func ParseListenRules(list []string) (Rules, error) {
 // unspecified one, which a rule must cover as any other.
 func (rules Rules) allowsListen(on Target) bool {
 	a := on.Addr.Unmap()
-	if a.IsMulticast() || a == netip.AddrFrom4([4]byte{255, 255, 255, 255}) {
+	if a.IsMulticast() || a == limitedBroadcast {
 		return false
 	}
 	for _, r := range rules {

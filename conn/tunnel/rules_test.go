@@ -17,7 +17,7 @@ func rules(t testing.TB, list ...string) Rules {
 func TestRulesReadAndPrintTheSameForm(t *testing.T) {
 	for _, s := range []string{
 		"tcp://127.0.0.1:22", "tcp://10.0.0.0/8:1-65535", "tcp://[::1]:22", "tcp://[fd00::/8]:80-81",
-		"tcp://0.0.0.0/0:443", "tcp://db.internal:5432-5433",
+		"tcp://0.0.0.0/0:443", "tcp://db.internal:5432-5433", "udp://127.0.0.1:5004-5005",
 	} {
 		r, err := ParseRule(s)
 		require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestRulesReadAndPrintTheSameForm(t *testing.T) {
 func TestBadRulesAreRefusedWithTheFix(t *testing.T) {
 	for text, fix := range map[string]string{
 		"127.0.0.1:22":                   "write tcp://",
-		"udp://127.0.0.1:22":             "TCP only",
+		"quic://127.0.0.1:22":            "tcp:// or udp://",
 		"tcp://127.0.0.1":                "HOST:PORT",
 		"tcp://127.0.0.1:":               "1 to 65535",
 		"tcp://127.0.0.1:22-":            "1 to 65535",
@@ -61,7 +61,7 @@ func TestAnAddressIsAllowedByARangeThatHoldsItAndItsPort(t *testing.T) {
 		a := netip.MustParseAddrPort(text)
 		require.Equal(t, want, r.allowsAddr(NetworkTCP, a.Addr(), a.Port()), text)
 	}
-	require.False(t, r.allowsAddr(networkUDP, netip.MustParseAddr("10.1.2.3"), 22), "a rule is for its network")
+	require.False(t, r.allowsAddr(NetworkUDP, netip.MustParseAddr("10.1.2.3"), 22), "a rule is for its network")
 	require.False(t, Rules(nil).allowsAddr(NetworkTCP, netip.MustParseAddr("10.1.2.3"), 22), "no rule allows nothing")
 }
 
@@ -75,7 +75,7 @@ func TestMappedAddressesMeetTheRulesOfIPv4(t *testing.T) {
 func TestUnspecifiedAndMulticastAreNeverAllowed(t *testing.T) {
 	// spec: TUN-9
 	r := rules(t, "tcp://0.0.0.0/0:1-65535", "tcp://[::/0]:1-65535")
-	for _, s := range []string{"0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "ff02::1"} {
+	for _, s := range []string{"0.0.0.0", "::", "::ffff:0.0.0.0", "224.0.0.1", "255.255.255.255", "ff02::1"} {
 		require.False(t, r.allowsAddr(NetworkTCP, netip.MustParseAddr(s), 80), s)
 	}
 	require.True(t, r.allowsAddr(NetworkTCP, netip.MustParseAddr("203.0.113.1"), 80))

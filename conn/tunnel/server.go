@@ -109,13 +109,14 @@ func (c *ServerConfig) admit(peer conn.PeerInfo) error {
 func (s *Server) connConfig() *conn.Config {
 	config := s.config.Load()
 	return &conn.Config{
-		Identity:     config.Identity,
-		PresharedKey: config.PresharedKey,
-		AppProtocols: []string{AppProtocol}, // spec: TUN-1
-		IdleTimeout:  IdleTimeout,           // spec: TUN-18
-		MaxStreams:   config.MaxConnections + busyReserve,
-		Authorize:    s.authorize,
-		Logger:       config.Logger,
+		Identity:      config.Identity,
+		PresharedKey:  config.PresharedKey,
+		AppProtocols:  []string{AppProtocol}, // spec: TUN-1
+		IdleTimeout:   IdleTimeout,           // spec: TUN-18
+		MaxStreams:    config.MaxConnections + busyReserve,
+		Authorize:     s.authorize,
+		MessageBuffer: udpMessageBuffer,
+		Logger:        config.Logger,
 	}
 }
 

@@ -120,7 +120,7 @@ func TestUnreadableRequestsAreAnswered(t *testing.T) {
 	// spec: TUN-4
 	wantRefusal(t, v.ask(t, []byte{version, byte(NetworkTCP), 9}), CodeMalformed)
 	// spec: TUN-10
-	wantRefusal(t, v.ask(t, appendRequest(nil, Target{Network: networkUDP, Addr: netip.IPv6Loopback(), Port: 1})), CodeUnsupported)
+	wantRefusal(t, v.ask(t, appendRequest(nil, Target{Network: NetworkUDP, Addr: netip.IPv6Loopback(), Port: 1})), CodeUnsupported)
 }
 
 func TestARequestThatDoesNotComeResetsTheStream(t *testing.T) {

@@ -20,6 +20,7 @@ type serving struct {
 	holds   holds
 	began   time.Time
 	count   counters
+	udp     udpCounters
 }
 
 func newServing(s *Server, sess session, key crypto.PublicKey, log *slog.Logger) *serving {
@@ -50,6 +51,7 @@ func (v *serving) run(ctx context.Context) {
 	defer streams.Wait()
 	defer cancel()
 	defer v.server.enter(v)()
+	streams.Go(func() { newUDPMux(v.session, false, v, &v.udp, v.log).run(ctx) })
 	for {
 		t, err := v.session.AcceptStream(ctx)
 		if err != nil {

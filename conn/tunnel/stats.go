@@ -4,11 +4,12 @@ import "sync/atomic"
 
 // ForwardStats counts the connections of one forward.
 type ForwardStats struct {
-	Forward        string // as the configuration has it
-	Open           int64  // connections at this moment
-	Total          int64  // that stood
-	Refused        int64  // that never stood
-	Sent, Received int64  // octets into the tunnel and out of it, at this end
+	Forward        string    // as the configuration has it
+	Open           int64     // connections at this moment
+	Total          int64     // that stood
+	Refused        int64     // that never stood
+	Sent, Received int64     // octets into the tunnel and out of it, at this end
+	UDP            *UDPStats // of a UDP forward, whose connections are flows; nil for TCP
 }
 
 // counters count the connections of one forward, or of one session at a server.

@@ -12,17 +12,17 @@ import (
 // Network is the kind of traffic that a target takes. The numbers travel in requests.
 type Network uint8
 
-// The networks of version 1. 2 is kept for UDP, which this version refuses by name.
+// The networks.
 const (
 	NetworkTCP Network = 1
-	networkUDP Network = 2
+	NetworkUDP Network = 2
 )
 
 func (n Network) String() string {
 	switch n {
 	case NetworkTCP:
 		return "tcp"
-	case networkUDP:
+	case NetworkUDP:
 		return "udp"
 	}
 	return "network " + strconv.Itoa(int(n))
@@ -42,7 +42,7 @@ func TargetFromAddr(a netip.AddrPort) Target {
 	return Target{Network: NetworkTCP, Addr: a.Addr().Unmap().WithZone(""), Port: a.Port()}
 }
 
-// String is the form that ParseTarget reads: tcp://HOST:PORT.
+// String is the form that ParseTarget reads: tcp://HOST:PORT or udp://HOST:PORT.
 func (t Target) String() string {
 	return t.Network.String() + "://" + t.HostPort()
 }
@@ -56,7 +56,7 @@ func (t Target) HostPort() string {
 	return net.JoinHostPort(host, strconv.Itoa(int(t.Port)))
 }
 
-// ParseTarget reads tcp://HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets,
+// ParseTarget reads tcp://HOST:PORT or udp://HOST:PORT, where HOST is an IPv4 address, an IPv6 address in brackets,
 // or a host name. Errors are one line and say what to write instead.
 func ParseTarget(s string) (Target, error) {
 	network, rest, err := cutNetwork(s)
@@ -68,7 +68,7 @@ func ParseTarget(s string) (Target, error) {
 		return Target{}, err
 	}
 	if host == "" {
-		return Target{}, fmt.Errorf("%q names no host; write tcp://HOST:PORT", s)
+		return Target{}, fmt.Errorf("%q names no host; write %v://HOST:PORT", s, network)
 	}
 	t := Target{Network: network}
 	if t.Port, err = parsePort(port); err != nil {
@@ -78,30 +78,30 @@ func ParseTarget(s string) (Target, error) {
 		return t, nil
 	}
 	if strings.ContainsAny(host, ":/%") {
-		return Target{}, fmt.Errorf("%q is not an address; write an IPv6 address in brackets, without zone: tcp://[::1]:22", host)
+		return Target{}, fmt.Errorf("%q is not an address; write an IPv6 address in brackets, without zone, as in [::1]:22", host)
 	}
 	t.Name, err = canonicalName(host)
 	return t, err
 }
 
-// cutNetwork takes the scheme off. UDP is known and refused by name.
+// cutNetwork takes the scheme off.
 func cutNetwork(s string) (Network, string, error) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	switch {
 	case !ok:
-		return 0, "", fmt.Errorf("%q has no scheme; write tcp://%s", s, s)
+		return 0, "", fmt.Errorf("%q has no scheme; write tcp://%s, or udp://", s, s)
+	case scheme == "tcp":
+		return NetworkTCP, rest, nil
 	case scheme == "udp":
-		return 0, "", fmt.Errorf("%q: this version carries TCP only; write tcp://", s)
-	case scheme != "tcp":
-		return 0, "", fmt.Errorf("%q has the unknown scheme %q; write tcp://", s, scheme)
+		return NetworkUDP, rest, nil
 	}
-	return NetworkTCP, rest, nil
+	return 0, "", fmt.Errorf("%q has the unknown scheme %q; write tcp:// or udp://", s, scheme)
 }
 
 // splitHostPort cuts at the last colon outside of brackets, and takes the brackets off.
 func splitHostPort(s string) (host, port string, err error) {
 	if strings.ContainsAny(s, "?#@ \t") {
-		return "", "", fmt.Errorf("%q has a part that a TCP address does not take; write HOST:PORT", s)
+		return "", "", fmt.Errorf("%q has a part that an address does not take; write HOST:PORT", s)
 	}
 	i := strings.LastIndexByte(s, ':')
 	if i < 0 || strings.HasSuffix(s, "]") {

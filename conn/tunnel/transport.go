@@ -11,6 +11,7 @@ import (
 const (
 	closeDone          = 0
 	closeNotAuthorized = 1
+	closeProtocol      = 2 // a message that the peer cannot have meant
 )
 
 // Codes of RESET_STREAM and STOP_SENDING on the streams of a tunnel.
@@ -25,6 +26,10 @@ const (
 type session interface {
 	OpenStream(ctx context.Context) (stream, error)
 	AcceptStream(ctx context.Context) (stream, error)
+	SendMessage(p []byte, o conn.MessageOptions) error
+	ReceiveMessageInto(ctx context.Context, buf []byte) (conn.Message, error)
+	Flush() error
+	Stats() conn.Stats
 	CloseWithError(code uint64, reason string) error
 	Done() <-chan struct{} // closed when the session has ended
 	Err() error            // why it ended

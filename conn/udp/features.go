@@ -18,6 +18,10 @@ const (
 	// which has the session, wherever they come from (Linux SO_ATTACH_REUSEPORT_CBPF).
 	Steer
 
+	// Fragment lets the system divide datagrams that are larger than the way out carries, which a Socket
+	// otherwise forbids. It is for programs that pass on what others send.
+	Fragment
+
 	// AllFeatures is what sockets try.
 	AllFeatures = Segment | Coalesce | Many | Steer
 )
@@ -25,7 +29,7 @@ const (
 var featureNames = []struct {
 	feature Features
 	name    string
-}{{Segment, "segment"}, {Coalesce, "coalesce"}, {Many, "many"}, {Steer, "steer"}}
+}{{Segment, "segment"}, {Coalesce, "coalesce"}, {Many, "many"}, {Steer, "steer"}, {Fragment, "fragment"}}
 
 // String names the features, "plain" when there are none.
 func (f Features) String() string {

@@ -88,7 +88,7 @@ func New(pc net.PacketConn, features Features) (*Socket, error) {
 		return s, nil
 	}
 	sizeBuffers(pc, raw, &s.info)
-	s.info.DontFragment = setDontFragment(raw)
+	s.info.DontFragment = features&Fragment == 0 && setDontFragment(raw)
 	if oob, ok := pc.(oobConn); ok {
 		s.oob = oob
 		s.info.ECN = setReceiveECN(raw)

@@ -13,10 +13,10 @@ import (
 func newTunnelCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tunnel",
-		Short: "Carry TCP connections through one session",
-		Long: `Carries TCP connections between two machines through one encrypted session over UDP.
+		Short: "Carry TCP connections and UDP datagrams through one session",
+		Long: `Carries TCP connections and UDP datagrams between two machines through one encrypted session over UDP.
 
-The client listens on TCP ports, the server connects to the targets that it allows. The client
+The client listens on ports, the server connects to the targets that it allows. The client
 reconnects by itself; connections that were open when the session was lost are reset.`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -85,7 +85,7 @@ that is dialled must be allowed, unless a rule names that very host.`,
 	flags.StringVar(&o.Authorized, "authorized", "", "file of the public keys of clients")
 	flags.StringVar(&o.PSK, "psk", "", "file of the pre-shared key (godwit keygen --psk)")
 	flags.BoolVar(&o.Open, "open", false, "serve anyone who knows the server's public key")
-	flags.StringArrayVar(&o.Allow, "allow", nil, "target that clients may reach, tcp://HOST:PORT; several")
+	flags.StringArrayVar(&o.Allow, "allow", nil, "target that clients may reach, tcp://HOST:PORT or udp://HOST:PORT; several")
 	flags.IntVar(&o.MaxConnections, "max-connections", tunnel.DefaultMaxConnections, "connections of one client at once")
 	flags.StringVar(&config, "config", "", "TOML file with the names of these flags as keys; flags win")
 	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "report every connection")

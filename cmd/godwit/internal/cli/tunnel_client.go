@@ -42,17 +42,24 @@ func newTunnelClientCommand() *cobra.Command {
 	var config string
 	cmd := &cobra.Command{
 		Use:   "client --server HOST:4433 (--peer-key KEY [--key FILE] | --psk FILE) --forward tcp://LISTEN=tcp://TARGET ...",
-		Short: "Listen on TCP ports and carry their connections to a tunnel server",
-		Long: `Keeps one session to a tunnel server and carries the connections of local TCP ports to targets
-behind the server.
+		Short: "Listen on TCP and UDP ports and carry what comes to a tunnel server",
+		Long: `Keeps one session to a tunnel server and carries the connections of local TCP ports, and the datagrams
+of local UDP ports, to targets behind the server.
 
 The server is recognised by its public key (--peer-key) or by a pre-shared key (--psk). --key is the
 client's own key, which the server may ask for. Host names of targets are resolved by the server.
+
+UDP forwards are written udp://LISTEN:PORT=udp://TARGET:PORT?OPTIONS, with ranges of ports of one length as
+5004-5005 where ports belong together. Each local program has a flow of its own and gets its own answers. As it
+is, a datagram that is lost stays lost, as programs for UDP expect. With options, joined by &:
+  deadline=150ms  lost datagrams are sent again for so long beyond the delay of the path, and given out in order
+  ordered=false   they are given out as they come
 
 --redirect takes connections that the packet filter of Linux redirects to one port, and carries each
 to where it was going:
   nft add rule ip nat output ip daddr 10.0.0.0/8 tcp dport 1-65535 redirect to :12345`,
 		Example: `  godwit tunnel client --server gw.example.net:4433 --peer-key gwpub1… --key laptop.key --forward tcp://127.0.0.1:2222=tcp://127.0.0.1:22
+  godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --forward 'udp://127.0.0.1:5004-5005=udp://10.0.0.7:5004-5005?deadline=150ms'
   godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --redirect :12345
   godwit tunnel client --config client.toml`,
 		Args: noArgs,
@@ -70,7 +77,7 @@ to where it was going:
 	flags.StringVar(&o.PeerKey, "peer-key", "", "public key of the server, gwpub1…")
 	flags.StringVar(&o.PSK, "psk", "", "file of the pre-shared key (godwit keygen --psk)")
 	flags.StringVar(&o.Key, "key", "", "file of the client's private key (godwit keygen)")
-	flags.StringArrayVar(&o.Forward, "forward", nil, "port to listen on and its target, tcp://LISTEN:PORT=tcp://TARGET:PORT; several")
+	flags.StringArrayVar(&o.Forward, "forward", nil, "port to listen on and its target, tcp://LISTEN:PORT=tcp://TARGET:PORT or udp://…; several")
 	flags.StringVar(&o.Redirect, "redirect", "", "TCP address of redirected connections, such as :12345; Linux only")
 	flags.Var(&o.Wait, "wait", "how long a connection waits for a session before it is reset")
 	flags.StringVar(&config, "config", "", "TOML file with the names of these flags as keys; flags win")

@@ -1,0 +1,96 @@
+package tunnel
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"sync"
+)
+
+// carryUDP carries UDP through one session after the other, until ctx ends.
+func (c *Client) carryUDP(ctx context.Context) {
+	for {
+		s, err := c.keeper.get(ctx)
+		if err != nil {
+			return
+		}
+		m := newUDPMux(s, true, c, &c.farUDP, c.log)
+		c.udp.Store(m)
+		m.run(s.ctx)
+		c.udp.CompareAndSwap(m, nil)
+	}
+}
+
+// reachTarget refuses: nothing at the client can be reached from the server.
+func (c *Client) reachTarget(_ context.Context, t Target, _ func()) (udpConn, func(), *RefusedError) {
+	return nil, nil, notAllowed(t)
+}
+
+// udpForward is the ports of one UDP forward.
+type udpForward struct {
+	name  string
+	ports []*udpPort
+}
+
+// newUDPForward opens the ports of a forward.
+func (c *Client) newUDPForward(f Forward) (part, error) {
+	u := &udpForward{name: f.String()}
+	for i := range f.More + 1 {
+		one := f.port(i)
+		s, err := listenUDP(one.Listen)
+		if err != nil {
+			_ = u.close()
+			return nil, err
+		}
+		u.ports = append(u.ports, newUDPPort(s, one, c.udp.Load, c.log))
+		granted := s.Info()
+		c.log.Debug("UDP socket buffers", "port", s.Addr(), "receive", granted.ReceiveBuffer, "send", granted.SendBuffer)
+	}
+	return u, nil
+}
+
+// addr is the address of the first port.
+func (u *udpForward) addr() net.Addr { return u.ports[0].socket.Addr() }
+
+// run carries the datagrams of all ports until ctx ends.
+func (u *udpForward) run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	for _, p := range u.ports {
+		running.Go(func() { cancel(p.run(ctx)) })
+	}
+	running.Wait()
+	return context.Cause(ctx)
+}
+
+func (u *udpForward) close() error {
+	for _, p := range u.ports {
+		p.close()
+	}
+	return nil
+}
+
+// stats sums the counters of all ports.
+func (u *udpForward) stats() ForwardStats {
+	var s UDPStats
+	for _, p := range u.ports {
+		s.add(p.count.stats())
+	}
+	return ForwardStats{
+		Forward: u.name, Open: int64(s.Flows), Total: int64(s.Opened), Refused: int64(s.Refused),
+		Sent: int64(s.InBytes), Received: int64(s.OutBytes), UDP: &s,
+	}
+}
+
+// dialUDP opens a socket to the first of the addresses to which there is a way.
+func (d *dialer) dialUDP(t Target, addrs []netip.Addr) (c udpConn, a netip.Addr, refusal *RefusedError) {
+	for _, a = range addrs {
+		c, err := d.connectUDP(netip.AddrPortFrom(a, t.Port))
+		if err == nil {
+			return c, a, nil
+		}
+		refusal = &RefusedError{Target: t, Code: dialCode(err)}
+	}
+	return nil, a, refusal
+}

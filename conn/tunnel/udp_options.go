@@ -1,0 +1,92 @@
+package tunnel
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// UDPOptions says how the datagrams of a UDP forward are carried, in both directions. The zero value is
+// right for programs that expect what UDP gives (DNS, WireGuard, QUIC): a lost datagram stays lost, and
+// none waits for another one.
+type UDPOptions struct {
+	// Deadline is how long a datagram is worth something, beyond the one-way delay of the path: until then
+	// what is lost is sent again, then it is given up. 0: nothing is sent again. 1 ms to 30 s, in ms.
+	Deadline time.Duration
+	// Unordered gives datagrams out as they come. Without it those of a forward with a Deadline wait, within
+	// it, for the ones before them. Forwards without a Deadline are never ordered.
+	Unordered bool
+}
+
+// Bounds of UDPOptions.
+const (
+	minDeadline = time.Millisecond
+	maxDeadline = 30 * time.Second // what channels of messages take
+)
+
+// ordered tells whether datagrams of one flow keep their order.
+func (o *UDPOptions) ordered() bool { return o.Deadline > 0 && !o.Unordered }
+
+// parseUDPOptions reads what follows the '?' of a UDP forward: deadline=150ms&ordered=false. Errors are
+// one line and say what to write instead.
+func parseUDPOptions(s string) (o UDPOptions, err error) {
+	seen := make(map[string]bool)
+	for option := range strings.SplitSeq(s, "&") {
+		name, value, ok := strings.Cut(option, "=")
+		if !ok {
+			return o, fmt.Errorf("option %q has no value; write it as deadline=150ms", option)
+		}
+		if seen[name] {
+			return o, fmt.Errorf("option %s= is given twice", name)
+		}
+		seen[name] = true
+		if err := o.set(name, value); err != nil {
+			return o, err
+		}
+	}
+	if seen["ordered"] && o.Deadline == 0 {
+		return o, fmt.Errorf("ordered= needs deadline=: order is kept by waiting, and the deadline says how long")
+	}
+	return o, nil
+}
+
+func (o *UDPOptions) set(name, value string) (err error) {
+	switch name {
+	case "deadline":
+		o.Deadline, err = parseMillis(name, value, minDeadline, maxDeadline)
+	case "ordered":
+		var ordered bool
+		if ordered, err = strconv.ParseBool(value); err != nil {
+			return fmt.Errorf("ordered=%s: write ordered=true or ordered=false", value)
+		}
+		o.Unordered = !ordered
+	default:
+		return fmt.Errorf("unknown option %q; UDP forwards take deadline= and ordered=", name)
+	}
+	return err
+}
+
+// parseMillis reads a duration of whole milliseconds.
+func parseMillis(name, value string, least, most time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		return 0, fmt.Errorf("%s=%s is not a time; write it as %s=150ms", name, value, name)
+	}
+	if d < least || d > most || d%time.Millisecond != 0 {
+		return 0, fmt.Errorf("%s=%s: write whole milliseconds from %v to %v", name, value, least, most)
+	}
+	return d, nil
+}
+
+// String is the form that parseUDPOptions reads; empty for the zero value.
+func (o UDPOptions) String() string {
+	if o.Deadline == 0 {
+		return ""
+	}
+	s := "deadline=" + o.Deadline.String()
+	if o.Unordered {
+		s += "&ordered=false"
+	}
+	return s
+}
