@@ -10,3 +10,13 @@ func AddStats(one protocol.EndpointStats, n int) protocol.EndpointStats {
 	}
 	return st.EndpointStats
 }
+
+// Listed is how many sessions a listener remembers for ReceiveBatch.
+func (l *Listener) Listed() (n int) {
+	l.mail.mu.Lock()
+	defer l.mail.mu.Unlock()
+	for s := l.mail.first; s != nil; s = s.mail.behind {
+		n++
+	}
+	return n
+}

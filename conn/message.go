@@ -93,8 +93,11 @@ type Received struct {
 // mailbox is a session's side of its messages.
 type mailbox struct {
 	gate     gate      // ReceiveMessage waits for messages
-	listener *Listener // that accepted the session; nil: none
-	posted   bool      // in its list of sessions with messages
+	listener *Listener // that accepted the session, if the application may receive its messages there
+	posted   bool      // on the listener's list, or taken off by a ReceiveBatch that comes for the messages
+
+	listed         bool     // on the listener's list, guarded by the list, as what follows
+	before, behind *Session // neighbours on the list
 
 	watched []func(Outcome) // by tag, less 1
 	unused  []uint64        // tags

@@ -1,16 +1,68 @@
 package conn
 
 import (
-	"slices"
 	"sync"
+	"sync/atomic"
 )
 
-// mailList is the accepted sessions of a listener that have messages.
+// mailList is the accepted sessions of a listener that have messages, those first that have waited longest.
 type mailList struct {
-	mu       sync.Mutex // innermost: taken after a session's lock, and no other is taken under it
-	sessions []*Session
-	turn     []*Session // of ReceiveBatch
-	batching sync.Mutex // one ReceiveBatch at a time; taken before a session's lock
+	mu          sync.Mutex // innermost: taken after a session's lock, and no other is taken under it
+	first, last *Session
+	used        atomic.Bool // somebody calls ReceiveBatch
+}
+
+// push puts a session at the end, unless it is on the list already.
+func (l *mailList) push(s *Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	m := &s.mail
+	if m.listed {
+		return
+	}
+	m.listed, m.before, m.behind = true, l.last, nil
+	if l.last == nil {
+		l.first = s
+	} else {
+		l.last.mail.behind = s
+	}
+	l.last = s
+}
+
+// remove takes a session off the list, if it is there.
+func (l *mailList) remove(s *Session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unlink(s)
+}
+
+// pop takes the first session off the list; nil: there is none.
+func (l *mailList) pop() *Session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.first
+	if s != nil {
+		l.unlink(s)
+	}
+	return s
+}
+
+func (l *mailList) unlink(s *Session) {
+	m := &s.mail
+	if !m.listed {
+		return
+	}
+	if m.before == nil {
+		l.first = m.behind
+	} else {
+		m.before.mail.behind = m.behind
+	}
+	if m.behind == nil {
+		l.last = m.before
+	} else {
+		m.behind.mail.before = m.before
+	}
+	m.listed, m.before, m.behind = false, nil, nil
 }
 
 // acceptedBy lets the session's messages be received with those of the listener's other sessions.
@@ -23,49 +75,61 @@ func (s *Session) acceptedBy(l *Listener) {
 	}
 }
 
-// post puts the session on its listener's list.
+// post puts the session on its listener's list. It stays there until ReceiveBatch takes it or it is over, so
+// that those who receive in other ways pay for it once.
 func (s *Session) post() {
-	l := s.mail.listener
-	if l == nil || s.mail.posted {
-		return
+	if l := s.mail.listener; l != nil && !s.mail.posted {
+		s.mail.posted = true
+		l.mail.push(s)
 	}
-	s.mail.posted = true
-	l.mail.mu.Lock()
-	l.mail.sessions = append(l.mail.sessions, s)
-	l.mail.mu.Unlock()
+}
+
+// unpost takes a session that is over off the list, if nobody comes for what is there: the list would keep in memory
+// every session that ever got a message.
+func (s *Session) unpost() {
+	if l := s.mail.listener; l != nil && !l.mail.used.Load() {
+		l.mail.remove(s)
+	}
 }
 
 // ReceiveBatch takes messages that have come from all accepted sessions of the listener, without waiting, and
 // returns how many it put into buf. Their Data uses the room of what is in buf, so a buffer that is given again
 // costs no allocation. When it returns less than len(buf), there were no more. Sessions take turns.
 //
-// It is for programs that work in ticks: everything that came, then SendMessage with More, then Flush.
-func (l *Listener) ReceiveBatch(buf []Received) int {
-	m := &l.mail
-	m.batching.Lock()
-	defer m.batching.Unlock()
-	m.mu.Lock()
-	m.turn, m.sessions = m.sessions, m.turn[:0]
-	m.mu.Unlock()
-	n := 0
-	for i, s := range m.turn {
-		if n == len(buf) {
-			m.mu.Lock()
-			m.sessions = slices.Insert(m.sessions, 0, m.turn[i:]...) // they come first next time
-			m.mu.Unlock()
+// It is for servers that work in ticks: everything that came, then SendMessage with More, then Flush.
+func (l *Listener) ReceiveBatch(buf []Received) (n int) {
+	l.mail.used.Store(true)
+	for n < len(buf) {
+		s := l.mail.pop()
+		if s == nil {
 			break
 		}
-		n += s.receiveBatch(buf[n:])
+		n += s.receiveListed(buf[n:])
 	}
-	clear(m.turn)
 	return n
 }
 
-// receiveBatch takes messages of one session that is not on the list any more.
-func (s *Session) receiveBatch(buf []Received) (n int) {
+// receiveListed takes messages of a session that is not on the list any more.
+func (s *Session) receiveListed(buf []Received) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mail.posted = false
+	n := s.receiveBatch(buf)
+	if n == len(buf) {
+		s.post()
+	}
+	return n
+}
+
+// ReceiveBatch is that of a listener for one session, of either end: it takes the messages that have come, without
+// waiting, and returns how many it put into buf.
+func (s *Session) ReceiveBatch(buf []Received) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.receiveBatch(buf)
+}
+
+func (s *Session) receiveBatch(buf []Received) (n int) {
 	for ; n < len(buf) && !s.closed; n++ {
 		data, channel, ok := s.core.ReceiveMessage(buf[n].Data[:0])
 		if !ok {
@@ -73,11 +137,8 @@ func (s *Session) receiveBatch(buf []Received) (n int) {
 		}
 		buf[n] = Received{Session: s, Message: Message{Channel: channel, Data: data}}
 	}
-	if n == len(buf) {
-		s.post()
-	}
 	if n > 0 {
-		s.flush()
+		s.flush() // there may be room for the peer now
 	}
 	return n
 }

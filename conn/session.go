@@ -245,6 +245,7 @@ func (s *Session) event(e *protocol.Event) {
 		s.end(newError(e.Err))
 	case protocol.EventDead:
 		s.dead = true
+		s.unpost()
 		s.shard.remove(s)
 	}
 }
