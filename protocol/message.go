@@ -88,24 +88,6 @@ func (o Outcome) String() string {
 	return "unknown outcome"
 }
 
-// MessageStats counts messages. Those without a counter of their own are still under way.
-type MessageStats struct {
-	Sent          uint64 // accepted for sending
-	SentBytes     uint64 // in them
-	Acknowledged  uint64 // arrived at the peer
-	Lost          uint64 // lost, in modes that do not send again
-	Expired       uint64 // by their deadlines
-	Retransmitted uint64 // frames that repeat what a lost packet had
-
-	Received      uint64 // given to the application
-	ReceivedBytes uint64
-	Skipped       uint64 // numbers that the peer, or their deadline, had this end go on without
-	Stale         uint64 // sequenced messages that came after a newer one
-	Late          uint64 // messages that came after this end had gone on without them
-	Duplicate     uint64 // that had come before
-	Overflowed    uint64 // unreliable messages dropped since the application did not take them
-}
-
 // reliable reports whether lost messages of a mode are sent again.
 func reliable(m wire.Mode) bool { return m >= wire.ReliableUnordered }
 
@@ -121,7 +103,6 @@ type messagesState struct {
 	local   *wire.Parameters
 	remote  *wire.Parameters
 	emit    func(EventKind)
-	stats   MessageStats
 
 	out       map[uint16]*sendChannel
 	outOrder  []*sendChannel // in the order of their first messages, so that runs can be repeated
@@ -192,16 +173,17 @@ func (m *messagesState) fail() {
 	m.skips, m.unsettled = 0, 0
 }
 
-// note keeps an outcome for the application.
-func (m *messagesState) note(tag uint64, o Outcome) {
+// note counts an outcome, and keeps it for the application.
+func (c *sendChannel) note(tag uint64, o Outcome) {
 	switch o {
 	case Acknowledged:
-		m.stats.Acknowledged++
+		c.stats.Acknowledged++
 	case Lost:
-		m.stats.Lost++
+		c.stats.Lost++
 	case Expired:
-		m.stats.Expired++
+		c.stats.Expired++
 	}
+	m := c.messages
 	if tag == 0 {
 		return
 	}

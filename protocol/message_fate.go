@@ -2,8 +2,9 @@ package protocol
 
 import "github.com/godwit-net/godwit/protocol/wire"
 
-// ackedFact takes the news that a packet with a fact about messages arrived.
-func (m *messagesState) ackedFact(f fact) {
+// ackedFact takes the news that a packet with a fact about messages arrived, with late set after it had been
+// declared lost.
+func (m *messagesState) ackedFact(f fact, late bool) {
 	c := m.out[uint16(f.a)]
 	if m.ended || c == nil {
 		return
@@ -14,7 +15,7 @@ func (m *messagesState) ackedFact(f fact) {
 	case factSkip:
 		c.skipAcked(f.b)
 	case factMessage:
-		c.partAcked(f.a>>16, uint32(f.b>>32), uint32(f.b))
+		c.partAcked(f.a>>16, uint32(f.b>>32), uint32(f.b), late)
 	}
 }
 
@@ -36,7 +37,7 @@ func (m *messagesState) lostFact(f fact, probed bool) {
 }
 
 // partAcked notes that a part of a message arrived.
-func (c *sendChannel) partAcked(position uint64, from, to uint32) {
+func (c *sendChannel) partAcked(position uint64, from, to uint32, late bool) {
 	if position < c.queue.head {
 		return
 	}
@@ -47,6 +48,9 @@ func (c *sendChannel) partAcked(position uint64, from, to uint32) {
 	c.known = max(c.known, m.number+1)
 	c.messages.streams.progress += uint64(to - from)
 	start, end := m.start+uint64(from), m.start+uint64(to)
+	if late && reliable(c.mode) && !c.lost.contains(start) {
+		c.stats.Needless++ // it was sent again
+	}
 	c.lost.sub(start, end) // it was late, not lost
 	if from > 0 || to < m.places() {
 		c.acked.add(start, end)
@@ -95,7 +99,7 @@ func (c *sendChannel) settle(position uint64, o Outcome) {
 	if position == c.sendAt {
 		c.sendAt++ // what was not sent of it never is
 	}
-	c.messages.note(m.tag, o)
+	c.note(m.tag, o)
 	c.forget()
 	c.reschedule()
 	if c.full && c.held() <= c.limit()-c.limit()/writableShare {
@@ -211,7 +215,7 @@ func (c *sendChannel) drop() {
 	c.messages.streams.sched.remove(&c.lane)
 	for ; c.queue.len() > 0; c.queue.pop() {
 		if m := c.queue.front(); !m.settled {
-			c.messages.note(m.tag, Lost)
+			c.note(m.tag, Lost)
 		}
 	}
 	c.data.truncate(c.data.start)

@@ -21,8 +21,8 @@ type inboxLane struct {
 
 type inboxEntry struct {
 	order   uint64
+	channel *recvChannel
 	size    uint32
-	channel uint16
 }
 
 func laneOf(isReliable bool) int {
@@ -36,9 +36,9 @@ func laneOf(isReliable bool) int {
 func (l *inboxLane) held() int { return int(l.data.len()) + messageCharge*l.entries.len() }
 
 // begin makes an entry for a message whose bytes follow with write.
-func (b *inbox) begin(lane int, channel uint16, size int) *inboxLane {
-	l := &b.lanes[lane]
-	l.entries.push(inboxEntry{order: b.order, size: uint32(size), channel: channel})
+func (b *inbox) begin(c *recvChannel, size int) *inboxLane {
+	l := &b.lanes[laneOf(reliable(c.mode))]
+	l.entries.push(inboxEntry{order: b.order, size: uint32(size), channel: c})
 	b.order++
 	return l
 }
@@ -81,7 +81,7 @@ func (m *messagesState) nextMessage() (channel uint16, size int, ok bool) {
 		return 0, 0, false
 	}
 	e := l.entries.front()
-	return e.channel, int(e.size), true
+	return e.channel.number, int(e.size), true
 }
 
 // receive appends the oldest message to b, and gives the peer credit for it.
@@ -96,12 +96,12 @@ func (m *messagesState) receive(b []byte) (out []byte, channel uint16, ok bool) 
 	e := *l.entries.front()
 	b = l.data.appendTo(b, l.data.start, int(e.size))
 	l.drop()
-	m.stats.Received++
-	m.stats.ReceivedBytes += uint64(e.size)
+	e.channel.stats.Received++
+	e.channel.stats.ReceivedBytes += uint64(e.size)
 	if l == &m.inbox.lanes[reliableLane] {
 		m.streams.consumed(uint64(e.size) + messageCharge)
 	}
-	return b, e.channel, true
+	return b, e.channel.number, true
 }
 
 // tell gives EventMessagesReadable when the first message waits.
@@ -112,20 +112,20 @@ func (m *messagesState) tell() {
 	}
 }
 
-// bound drops the oldest unreliable messages until those that are left and size more bytes fit into the
-// buffer. It returns false when they cannot.
+// bound drops the oldest unreliable messages until those that are left and size more bytes, for a message of
+// channel c, fit into the buffer. It returns false when they cannot.
 //
 // spec: MSG-15
-func (m *messagesState) bound(size int) bool {
+func (m *messagesState) bound(c *recvChannel, size int) bool {
 	limit := int(min(m.local.MessageBuffer, maxMessageBuffer))
 	if size > limit {
-		m.stats.Overflowed++
+		c.stats.Overflowed++
 		return false
 	}
 	l := &m.inbox.lanes[unreliableLane]
 	for l.held()+m.partial+size > limit {
-		m.stats.Overflowed++
 		if l.entries.len() > 0 {
+			l.entries.front().channel.stats.Overflowed++
 			l.drop()
 			continue
 		}

@@ -92,7 +92,7 @@ func (e *messagesEnd) fate(p messagePacket, acked, probed bool) {
 	for _, f := range p.facts {
 		switch isMessage := f.kind == factChannel || f.kind == factMessage || f.kind == factSkip; {
 		case isMessage && acked:
-			e.messages.ackedFact(f)
+			e.messages.ackedFact(f, false)
 		case isMessage:
 			e.messages.lostFact(f, probed)
 		case acked:

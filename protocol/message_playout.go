@@ -137,7 +137,7 @@ func (m *messagesState) playNext(lane int) {
 		m.partial -= h.total + messageCharge
 	}
 	if c.mode == wire.Sequenced && !c.newest(h.number) { // spec: MSG-17
-		m.stats.Stale++
+		c.stats.Stale++
 		m.recycle(h)
 		return
 	}

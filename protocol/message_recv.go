@@ -23,7 +23,9 @@ type recvChannel struct {
 	used    uint64   // what the messages below base have used of the session's limit
 	uses    []uint32 // by number modulo the length, a power of two: what came from base on
 	held    []*heldMessage
-	played  Time // ordered, with play-out: when the last one that waits or waited is due
+	stats   ReceivedMessages
+	times   *receiveTimes // nil until a message has a time
+	played  Time          // ordered, with play-out: when the last one that waits or waited is due
 }
 
 // What uses says of a number: 0 when nothing came, else what the message uses of the session's limit, and
@@ -107,7 +109,7 @@ func (m *messagesState) handleMessage(f *wire.Message, a *arrival) error {
 	number, ok := c.numbers.restore(f, a.place)
 	if !ok {
 		a.old = true
-		m.stats.Late++
+		c.stats.Late++
 		return nil
 	}
 	if !f.Fragment {
@@ -149,7 +151,7 @@ func (c *recvChannel) use(number uint64) *uint32 {
 func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) error {
 	m := c.messages
 	if number < c.base {
-		m.stats.Duplicate++
+		c.stats.Duplicate++
 		return nil
 	}
 	if number-c.base >= maxSpan { // spec: MSG-8
@@ -158,7 +160,7 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 	u := c.use(number)
 	charge := uint32(f.Total) + messageCharge
 	if *u&settledUse != 0 {
-		m.stats.Duplicate++
+		c.stats.Duplicate++
 		return nil
 	}
 	if *u == 0 { // spec: MSG-13
@@ -171,7 +173,8 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "channel %d: the size of message %d changed", c.number, number)
 	}
 	if c.mode == wire.ReliableOrdered && number < c.order {
-		m.stats.Late++
+		c.stats.Late++
+		c.timed(f.HasStamp, a)
 		m.streams.consumed(uint64(charge))
 		c.settle(u)
 		return nil
@@ -179,6 +182,7 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 	whole := !f.Fragment || uint64(len(f.Data)) == f.Total
 	if whole && (c.mode == wire.ReliableUnordered || number == c.order) {
 		c.forgetHeld(number)
+		c.came(f.HasStamp, a)
 		c.deliver(number, f, a)
 		c.settle(u)
 		if c.mode == wire.ReliableOrdered {
@@ -188,8 +192,22 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 		return nil
 	}
 	h := c.hold(number, f, a)
+	if h.done {
+		c.stats.Duplicate++
+		return nil
+	}
 	if err := h.add(m, f); err != nil {
 		return err
+	}
+	if !h.done {
+		return nil
+	}
+	c.came(f.HasStamp, a)
+	if c.mode == wire.ReliableUnordered {
+		i, _ := c.find(number)
+		c.give(c.takeOut(i))
+		c.settle(u)
+		return nil
 	}
 	c.deliverHeld()
 	return nil
@@ -228,14 +246,14 @@ func (c *recvChannel) deliver(number uint64, f *wire.Message, a *arrival) {
 		c.give(h)
 		return
 	}
-	l := c.messages.inbox.begin(laneOf(reliable(c.mode)), c.number, len(f.Data))
+	l := c.messages.inbox.begin(c, len(f.Data))
 	l.write(f.Data)
 	c.messages.tell()
 }
 
 // deliverOne gives the application a message that was held.
 func (c *recvChannel) deliverOne(h *heldMessage) {
-	l := c.messages.inbox.begin(laneOf(reliable(c.mode)), c.number, h.total)
+	l := c.messages.inbox.begin(c, h.total)
 	if len(h.got) == 0 {
 		l.write(h.whole)
 	} else {
@@ -245,20 +263,8 @@ func (c *recvChannel) deliverOne(h *heldMessage) {
 	c.messages.recycle(h)
 }
 
-// deliverHeld hands over what is complete and whose turn has come. spec: MSG-17
+// deliverHeld hands over what is complete and whose turn has come in an order. spec: MSG-17
 func (c *recvChannel) deliverHeld() {
-	if c.mode != wire.ReliableOrdered {
-		for i := 0; i < len(c.held); {
-			if h := c.held[i]; h.done {
-				u := c.use(h.number)
-				c.give(c.takeOut(i))
-				c.settle(u)
-				continue
-			}
-			i++
-		}
-		return
-	}
 	for len(c.held) > 0 && c.held[0].done && c.held[0].number == c.order {
 		u := c.use(c.order)
 		c.order++
@@ -339,9 +345,6 @@ func (m *messagesState) recycle(h *heldMessage) {
 
 // add keeps a part. What came before stays as it is.
 func (h *heldMessage) add(m *messagesState, f *wire.Message) error {
-	if h.done {
-		return nil
-	}
 	data, start := f.Data, f.Offset
 	end := start + uint64(len(data))
 	if start == 0 && end == f.Total {

@@ -35,7 +35,8 @@ type sendChannel struct {
 	announcedIn uint64    // the packet that it is in, as streamsState counts them
 	skip        sentVal   // SKIP
 	skipUsed    uint64    // what the messages below it have used
-	full        bool      // a message was refused; the application waits for EventMessagesWritable
+	stats       SentMessages
+	full        bool // a message was refused; the application waits for EventMessagesWritable
 }
 
 // outMessage is a message on its way out.
@@ -76,8 +77,8 @@ func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
 	}
 	c.setPriority(o.Priority)
 	c.push(now, p, o.Tag)
-	m.stats.Sent++
-	m.stats.SentBytes += uint64(len(p))
+	c.stats.Sent++
+	c.stats.SentBytes += uint64(len(p))
 	return nil
 }
 
@@ -309,7 +310,7 @@ func (c *sendChannel) fact(position uint64, from, to uint32) fact {
 func (c *sendChannel) noteSent(position uint64, from, to uint32) {
 	m := c.queue.at(position)
 	if to <= m.sent { // again
-		c.messages.stats.Retransmitted++
+		c.stats.Retransmitted++
 		c.lost.sub(m.start+uint64(from), m.start+uint64(to))
 		c.reschedule()
 		return

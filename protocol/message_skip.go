@@ -7,11 +7,12 @@ func (c *recvChannel) takeUnreliable(number uint64, f *wire.Message, a *arrival)
 	m := c.messages
 	c.slide(number)
 	switch {
-	case c.mode == wire.Sequenced && number < c.order: // spec: MSG-17
-		m.stats.Stale++
-		return
 	case number < c.base || *c.use(number)&settledUse != 0:
-		m.stats.Duplicate++
+		c.stats.Duplicate++
+		return
+	case c.mode == wire.Sequenced && number < c.order: // spec: MSG-17
+		*c.use(number) = settledUse
+		c.stats.Stale++
 		return
 	}
 	c.numbers.seen(number+1, a.place)
@@ -19,7 +20,8 @@ func (c *recvChannel) takeUnreliable(number uint64, f *wire.Message, a *arrival)
 	if whole {
 		c.forgetHeld(number)
 		c.settleUnreliable(number)
-		if m.bound(len(f.Data) + messageCharge) {
+		c.came(f.HasStamp, a)
+		if m.bound(c, len(f.Data)+messageCharge) {
 			c.deliver(number, f, a)
 		}
 		return
@@ -34,13 +36,13 @@ func (c *recvChannel) takePart(number uint64, f *wire.Message, a *arrival) {
 	charge := uint32(f.Total) + messageCharge
 	if *u == 0 {
 		if len(c.held) == maxOpenParts {
-			m.stats.Overflowed++
+			c.stats.Overflowed++
 			if number < c.held[0].number {
 				return
 			}
 			c.giveUp(0)
 		}
-		if number < c.base || !m.bound(int(charge)) {
+		if number < c.base || !m.bound(c, int(charge)) {
 			return
 		}
 		*c.use(number) = charge
@@ -58,6 +60,7 @@ func (c *recvChannel) takePart(number uint64, f *wire.Message, a *arrival) {
 		return
 	}
 	i, _ := c.find(number)
+	c.came(f.HasStamp, a)
 	c.give(c.takeOut(i))
 	c.settleUnreliable(number)
 }
@@ -87,7 +90,7 @@ func (c *recvChannel) newest(number uint64) bool {
 	}
 	c.order = number + 1
 	for len(c.held) > 0 && c.held[0].number < c.order {
-		c.messages.stats.Stale++
+		c.stats.Stale++
 		old := c.held[0].number
 		c.release(0)
 		if old >= c.base {
@@ -113,7 +116,7 @@ func (c *recvChannel) slide(number uint64) {
 	}
 	c.base = base
 	for len(c.held) > 0 && c.held[0].number < base {
-		c.messages.stats.Overflowed++
+		c.stats.Overflowed++
 		c.release(0)
 	}
 }
@@ -122,12 +125,14 @@ func (c *recvChannel) slide(number uint64) {
 func (m *messagesState) dropOldest() {
 	if p := &m.playing[unreliableLane]; len(p.items) > 0 {
 		h := p.pop()
+		h.channel.stats.Overflowed++
 		m.partial -= h.total + messageCharge
 		m.recycle(h)
 		return
 	}
 	for _, c := range m.inOrder {
 		if !reliable(c.mode) && len(c.held) > 0 {
+			c.stats.Overflowed++
 			c.giveUp(0)
 			return
 		}
@@ -213,7 +218,7 @@ func (c *recvChannel) passTo(next uint64) {
 	}
 	for n := from; n < next; n++ {
 		if *c.use(n)&settledUse == 0 {
-			m.stats.Skipped++
+			c.stats.Skipped++
 		}
 	}
 }

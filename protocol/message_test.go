@@ -107,7 +107,7 @@ func TestReliableMessagesArriveOnceUnderLoss(t *testing.T) {
 				}
 			}
 			require.True(t, p.cs.delivered())
-			require.EqualValues(t, count, p.cs.messages.stats.Acknowledged)
+			require.EqualValues(t, count, p.cs.messages.sum().Acknowledged)
 			require.Equal(t, p.cs.streams.sent, p.ss.streams.received)
 			require.Equal(t, p.ss.streams.window.consumed, p.ss.streams.received)
 		}
@@ -282,7 +282,7 @@ func TestUnreliableMessagesBeyondTheBufferDropTheOldest(t *testing.T) { // spec:
 	numbers := got[0].numbers(t)
 	require.Len(t, numbers, kept)
 	require.Equal(t, count-1, numbers[kept-1], "the newest are kept")
-	require.EqualValues(t, count-kept, p.ss.messages.stats.Overflowed)
+	require.EqualValues(t, count-kept, p.ss.messages.sum().Overflowed)
 }
 
 func TestOutcomesSayWhatBecameOfMessages(t *testing.T) { // spec: MSG-9 MSG-11
@@ -304,9 +304,9 @@ func TestOutcomesSayWhatBecameOfMessages(t *testing.T) { // spec: MSG-9 MSG-11
 	p.sendMessage(p.cs, []byte("has time"), MessageOptions{Tag: 5, Channel: 3, Mode: wire.ReliableUnordered, Deadline: 5 * time.Second})
 	p.run(5*time.Second, nil)
 	require.Equal(t, map[uint64]Outcome{2: Lost, 3: Expired, 4: Acknowledged, 5: Acknowledged}, outcomesOf(p.cs))
-	st := p.cs.messages.stats
+	st := p.cs.messages.sum()
 	require.Equal(t, [3]uint64{3, 1, 1}, [3]uint64{st.Acknowledged, st.Lost, st.Expired})
-	require.EqualValues(t, 1, p.ss.messages.stats.Skipped, "the receiver was told")
+	require.EqualValues(t, 1, p.ss.messages.sum().Skipped, "the receiver was told")
 	p.sendMessage(p.cs, []byte("next"), MessageOptions{Channel: 1, Mode: wire.ReliableOrdered, Deadline: 20 * time.Millisecond})
 	got := map[uint16]mail{}
 	require.True(t, p.run(time.Second, func() bool { collect(p.ss, got); return len(got[1]) == 1 }), "order goes on")
@@ -335,7 +335,7 @@ func TestAnOrderedMessageWaitsNoLongerThanItsOwnDeadline(t *testing.T) { // spec
 	require.True(t, p.run(time.Second, func() bool { collect(p.ss, got); return len(got[0]) == 2 }))
 	require.Equal(t, []int{0, 2}, got[0].numbers(t))
 	require.InDelta(t, float64(p.delay+o.Deadline), float64(p.now.Sub(sent)), float64(2*time.Millisecond))
-	require.EqualValues(t, 1, p.ss.messages.stats.Skipped)
+	require.EqualValues(t, 1, p.ss.messages.sum().Skipped)
 }
 
 func TestASmallMessageCostsThirtyBytes(t *testing.T) {
@@ -520,7 +520,7 @@ func TestMessagesCostNoAllocationInSteadyState(t *testing.T) {
 				panic("BUG: nothing came")
 			}
 			for _, f := range facts {
-				a.messages.ackedFact(f)
+				a.messages.ackedFact(f, false)
 			}
 			if o, _ := a.messages.pollOutcome(); o.outcome != Acknowledged {
 				panic("BUG: no outcome")

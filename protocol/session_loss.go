@@ -17,7 +17,7 @@ type sentHandler Session
 func (h *sentHandler) packetAcked(p *sentPacket) {
 	s := (*Session)(h)
 	for i := range p.facts {
-		s.factAcked(&p.facts[i])
+		s.factAcked(&p.facts[i], p.lost)
 	}
 }
 
@@ -39,7 +39,8 @@ func (h *sentHandler) packetProbed(p *sentPacket) {
 	}
 }
 
-func (s *Session) factAcked(f *fact) {
+// factAcked takes the news that a fact arrived, with late set after it had been taken for lost.
+func (s *Session) factAcked(f *fact, late bool) {
 	switch f.kind {
 	case factAck:
 		if p := s.paths.find(f.b); p != nil {
@@ -55,7 +56,7 @@ func (s *Session) factAcked(f *fact) {
 		s.control.token = delivered(s.control.token, true)
 	case factPing:
 	case factChannel, factMessage, factSkip:
-		s.messages.ackedFact(*f)
+		s.messages.ackedFact(*f, late)
 	default:
 		s.streams.acked(*f)
 	}

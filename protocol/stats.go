@@ -45,7 +45,7 @@ func (s *Session) Stats() Stats {
 		st.addPath(&p.loss.stats)
 	}
 	if s.messages != nil {
-		st.Messages = s.messages.stats
+		st.Messages = s.messages.sum()
 	}
 	p := s.paths.active
 	if p == nil {
