@@ -26,6 +26,9 @@ type ClientConfig struct {
 	Identity crypto.PrivateKey
 	// Forwards are the ports to listen on and where their connections go.
 	Forwards []Forward
+	// Reverse are the ports that the server listens on for this client, and where their connections go from here:
+	// Listen is an address of the server, or none for all of them; the port is not 0.
+	Reverse []Forward
 	// Redirect is the TCP address that a Linux packet filter redirects connections to, HOST:PORT;
 	// each goes on to where it was going. Empty: none.
 	Redirect string
@@ -42,6 +45,7 @@ type ClientConfig struct {
 type Client struct {
 	config atomic.Pointer[ClientConfig] // replaced by Apply
 	log    *slog.Logger
+	dialer *dialer
 	keeper *keeper
 	open   atomic.Int64           // connections, of all parts together
 	udp    atomic.Pointer[udpMux] // of the present session; nil without one
@@ -60,9 +64,10 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{log: logger(config.Logger)}
+	c := &Client{log: logger(config.Logger), dialer: newDialer()}
 	c.config.Store(config.withDefaults())
 	c.keeper = newKeeper(func() string { return c.config.Load().Server }, c.dial, c.log)
+	c.keeper.serve = c.serveSession
 	if err := c.change(c.plans(&config)); err != nil {
 		return nil, err
 	}
@@ -84,12 +89,12 @@ func (c *ClientConfig) Validate() error {
 	switch {
 	case c.PeerKey.IsZero() && c.PresharedKey.IsZero():
 		return ErrNoServerKey
-	case len(c.Forwards) == 0 && c.Redirect == "":
+	case len(c.Forwards) == 0 && len(c.Reverse) == 0 && c.Redirect == "":
 		return ErrNoForward
 	case c.Redirect != "" && !redirectSupported:
 		return errNoRedirect
 	}
-	return nil
+	return checkReverse(c.Reverse)
 }
 
 // Addrs are the addresses that the client listens on, in the order of the forwards; the redirect
@@ -125,7 +130,9 @@ func (c *Client) Run(ctx context.Context) error {
 	defer r.wait.Wait()
 	r.wait.Go(func() { c.keeper.run(ctx) })
 	r.wait.Go(func() { c.carryUDP(ctx) })
+	c.applying.Lock() // no part is being ended
 	c.startAll(r)
+	c.applying.Unlock()
 	<-ctx.Done()
 	_ = c.Close()
 	cause := context.Cause(ctx)
@@ -203,7 +210,7 @@ func (c *Client) connConfig() *conn.Config {
 		AppProtocols:  []string{AppProtocol}, // spec: TUN-1
 		IdleTimeout:   IdleTimeout,           // spec: TUN-18
 		KeepAlive:     KeepAlive,             // spec: TUN-18
-		MaxStreams:    -1,                    // spec: TUN-2
+		MaxStreams:    config.MaxConnections + busyReserve,
 		MessageBuffer: udpMessageBuffer,
 		Logger:        config.Logger,
 	}

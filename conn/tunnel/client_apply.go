@@ -28,6 +28,9 @@ func (c *Client) plans(config *ClientConfig) []plan {
 			return c.openForward(f)
 		}})
 	}
+	for _, f := range config.Reverse {
+		plans = append(plans, plan{key: "reverse " + f.String(), open: func() (part, error) { return c.openReverse(f) }})
+	}
 	if at := config.Redirect; at != "" {
 		plans = append(plans, plan{key: "redirect " + at, listen: "tcp://" + at, open: func() (part, error) {
 			return c.openPort("redirect "+at, at, c.serveRedirected)

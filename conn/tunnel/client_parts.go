@@ -19,7 +19,7 @@ type part interface {
 // plan is a part that the configuration asks for.
 type plan struct {
 	key    string // two plans of one key are the same part
-	listen string // network and address that the part needs for itself
+	listen string // network and address that the part needs for itself; empty: none
 	open   func() (part, error)
 }
 
@@ -85,7 +85,7 @@ func (c *Client) change(plans []plan) error {
 	parts, gone := c.compare(plans)
 	var moved []*runner // they have to leave before their successors come
 	for _, p := range gone {
-		if slices.ContainsFunc(plans, func(w plan) bool { return w.listen == p.listen }) {
+		if slices.ContainsFunc(plans, func(w plan) bool { return p.listen != "" && w.listen == p.listen }) {
 			p.end()
 			moved = append(moved, p)
 		}
@@ -160,7 +160,7 @@ func (c *Client) reopen(ended []*runner) error {
 			continue
 		}
 		p.part, p.stop, p.done = again, nil, nil
-		if c.running != nil {
+		if c.running != nil && !c.ended {
 			c.running.start(p)
 		}
 	}

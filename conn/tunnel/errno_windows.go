@@ -11,3 +11,7 @@ func isRefused(err error) bool { return errors.Is(err, windows.WSAECONNREFUSED) 
 func isUnreachable(err error) bool {
 	return errors.Is(err, windows.WSAENETUNREACH) || errors.Is(err, windows.WSAEHOSTUNREACH)
 }
+
+func isInUse(err error) bool { return errors.Is(err, windows.WSAEADDRINUSE) }
+
+func isNotAvailable(err error) bool { return errors.Is(err, windows.WSAEADDRNOTAVAIL) }

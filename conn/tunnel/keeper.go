@@ -29,7 +29,8 @@ type held struct {
 type keeper struct {
 	dial   func(ctx context.Context) (session, error)
 	log    *slog.Logger
-	server func() string // its address, for the log
+	server func() string                        // its address, for the log
+	serve  func(ctx context.Context, s session) // runs beside each session until it ends; nil: nothing does
 
 	mu      sync.Mutex
 	current *held         // nil while there is none
@@ -47,7 +48,7 @@ func newKeeper(server func() string, dial func(ctx context.Context) (session, er
 // run dials, holds the session until it ends, and begins again, until ctx ends.
 func (k *keeper) run(ctx context.Context) {
 	pause := time.Duration(0)
-	for k.sleep(ctx, pause) {
+	for sleep(ctx, pause) {
 		pause = nextPause(pause)
 		wanted := k.generation()
 		s, err := k.dial(ctx)
@@ -72,6 +73,15 @@ func (k *keeper) hold(ctx context.Context, s session, wanted int) (stable bool) 
 		return true
 	}
 	defer k.drop()
+	if k.serve != nil {
+		serving := make(chan struct{})
+		go func() {
+			defer close(serving)
+			k.serve(sessionCtx, s)
+		}()
+		defer func() { <-serving }()
+		defer cancel()
+	}
 
 	timer := time.NewTimer(stableAfter)
 	defer timer.Stop()
@@ -179,7 +189,7 @@ func nextPause(d time.Duration) time.Duration {
 
 // sleep waits between half of d and d: clients that lost a server together come back apart.
 // It returns false when ctx ended.
-func (k *keeper) sleep(ctx context.Context, d time.Duration) bool {
+func sleep(ctx context.Context, d time.Duration) bool {
 	if d > 0 {
 		d = d/2 + rand.N(d/2)
 	}

@@ -37,12 +37,14 @@ const (
 	CodeBusy        Code = 9  // the server carries as many connections as it may
 	CodeStopping    Code = 10 // the server is about to stop
 	CodeFailed      Code = 11 // anything else
+	CodeInUse       Code = 12 // somebody else listens there
 )
 
 var codeText = [...]string{
 	"connected", "malformed request", "preamble version not supported", "network not supported",
 	"target not allowed", "host name unknown", "connection refused by the target",
 	"target unreachable", "target did not answer", "server busy", "server stopping", "failed",
+	"address in use at the server",
 }
 
 func (c Code) String() string {
@@ -118,7 +120,7 @@ func readRequest(r io.Reader) (Target, error) {
 	if err := skipOptions(r, buf[:], int(binary.BigEndian.Uint16(tail[2:]))); err != nil {
 		return Target{}, err
 	}
-	if t.Network != NetworkTCP { // spec: TUN-10
+	if t.Network != NetworkTCP && t.Network != networkListenTCP { // spec: TUN-10
 		return Target{}, errNetwork
 	}
 	return t, nil

@@ -27,7 +27,7 @@ func ParseListenRules(list []string) (Rules, error) {
 
 // allowsListen tells whether a client may have the server listen on an address. All addresses together are the
 // unspecified one, which a rule must cover as any other.
-func (rules Rules) allowsListen(on Target) bool {
+func (rules Rules) allowsListen(on Target) bool { // spec: TUN-62
 	a := on.Addr.Unmap()
 	if a.IsMulticast() || a == limitedBroadcast {
 		return false

@@ -21,10 +21,13 @@ type serving struct {
 	began   time.Time
 	count   counters
 	udp     udpCounters
+
+	mu      sync.Mutex
+	listens map[*listening]struct{}
 }
 
 func newServing(s *Server, sess session, key crypto.PublicKey, log *slog.Logger) *serving {
-	v := &serving{server: s, session: sess, key: key, log: log, began: time.Now()}
+	v := &serving{server: s, session: sess, key: key, log: log, began: time.Now(), listens: make(map[*listening]struct{})}
 	v.holds.rights = v.rights
 	return v
 }
@@ -68,35 +71,48 @@ func (v *serving) serveStream(ctx context.Context, t stream) {
 	busy := v.count.open.Add(1) > int64(v.server.config.Load().MaxConnections)
 	target, err := readRequestInTime(t)
 	if err != nil {
-		v.refuseRequest(t, err)
+		if refusal := requestRefusal(t, err); refusal != nil {
+			v.refuse(t, refusal)
+		}
 		return
 	}
 	if busy { // spec: TUN-16
 		v.refuse(t, &RefusedError{Target: target, Code: CodeBusy})
 		return
 	}
+	switch target.Network {
+	case networkListenTCP:
+		target.Network = NetworkTCP
+		v.serveListen(ctx, t, target)
+	default:
+		v.connect(ctx, t, target)
+	}
+}
+
+// connect connects a stream to a target and carries it to its end.
+func (v *serving) connect(ctx context.Context, t stream, target Target) {
 	c, to, refusal := v.server.dialer.dial(ctx, v.rights().Allow, target)
 	if refusal != nil {
 		v.refuse(t, refusal)
 		return
 	}
-	v.carry(ctx, t, c, to)
+	r := newRelay(c, t, &v.count)
+	defer v.holds.reach(to, r.abort)()
+	start := time.Now()
+	confirm(ctx, r, &v.count)
+	v.log.Debug("connection ended", "target", to.target, "up", r.fromStream.Load(), "down", r.fromTCP.Load(),
+		"reset", r.aborted.Load(), "took", time.Since(start))
 }
 
-// carry confirms the connection and relays it.
-func (v *serving) carry(ctx context.Context, t stream, c tcpConn, to reach) {
-	r := newRelay(c, t, &v.count)
-	if _, err := t.Write(appendReply(nil, CodeConnected, "")); err != nil { // spec: TUN-10
+// confirm tells the other end that a connection stands, and carries it to its end or to that of ctx.
+func confirm(ctx context.Context, r *relay, count *counters) {
+	if _, err := r.stream.Write(appendReply(nil, CodeConnected, "")); err != nil { // spec: TUN-10
 		r.abort()
 		r.finish()
 		return
 	}
-	v.count.total.Add(1)
-	defer v.holds.reach(to, r.abort)()
-	start := time.Now()
+	count.total.Add(1)
 	r.run(ctx)
-	v.log.Debug("connection ended", "target", to.target, "up", r.fromStream.Load(), "down", r.fromTCP.Load(),
-		"reset", r.aborted.Load(), "took", time.Since(start))
 }
 
 // readRequestInTime reads the request, which must be complete within requestTimeout.
@@ -111,28 +127,32 @@ func readRequestInTime(t stream) (Target, error) { // spec: TUN-12
 	return target, t.SetReadDeadline(time.Time{})
 }
 
-// refuseRequest answers a request that could not be read, or resets the stream when there is no
-// request to answer.
-func (v *serving) refuseRequest(t stream, err error) {
-	code := CodeMalformed
+// requestRefusal is the answer to a request that could not be read. Where there is no request to answer it resets the
+// stream and returns nil.
+func requestRefusal(t stream, err error) *RefusedError {
 	switch {
 	case errors.Is(err, errVersion):
-		code = CodeVersion // spec: TUN-3
+		return &RefusedError{Code: CodeVersion} // spec: TUN-3
 	case errors.Is(err, errNetwork):
-		code = CodeUnsupported // spec: TUN-10
-	case !errors.Is(err, errMalformed):
-		t.Reset(streamBadPreamble) // spec: TUN-12
-		t.CancelRead(streamBadPreamble)
-		_ = t.Close()
-		return
+		return &RefusedError{Code: CodeUnsupported} // spec: TUN-10
+	case errors.Is(err, errMalformed):
+		return &RefusedError{Code: CodeMalformed}
 	}
-	v.refuse(t, &RefusedError{Code: code})
+	t.Reset(streamBadPreamble) // spec: TUN-12
+	t.CancelRead(streamBadPreamble)
+	_ = t.Close()
+	return nil
 }
 
-// refuse answers with a refusal and ends the stream. The reply is delivered in the background.
-func (v *serving) refuse(t stream, e *RefusedError) { // spec: TUN-13
+// refuse answers with a refusal and ends the stream.
+func (v *serving) refuse(t stream, e *RefusedError) {
 	v.count.refused.Add(1)
 	v.log.Warn("connection refused", "target", e.Target, "reason", e.Code)
+	sendRefusal(t, e)
+}
+
+// sendRefusal answers with a refusal and ends the stream. The reply is delivered in the background.
+func sendRefusal(t stream, e *RefusedError) { // spec: TUN-13
 	_, _ = t.Write(appendReply(nil, e.Code, e.Reason))
 	_ = t.CloseWrite()
 	t.CancelRead(streamRefused)
