@@ -14,13 +14,24 @@ import (
 
 // Names of workloads.
 const (
-	Bulk      = "bulk"
-	Message   = "message"
-	Handshake = "handshake"
+	Bulk      = "bulk"      // streams, as fast as possible
+	Message   = "message"   // small messages, reliable ordered
+	Snapshot  = "snapshot"  // larger messages of which only the newest counts
+	Media     = "media"     // frames of ten messages at once, with a deadline
+	Worldload = "worldload" // message, and in the second half 3 MB after the other on a stream beside it
+	Game      = "game"      // many sessions, message up and snapshot down
+	Request   = "request"   // a small question and a larger answer, each on a stream of its own
+	Handshake = "handshake" // new sessions
+	Idle      = "idle"      // many sessions with nothing to do but stay alive
 )
 
 // Workloads lists the names of all workloads.
-func Workloads() []string { return []string{Bulk, Message, Handshake} }
+func Workloads() []string {
+	return []string{Handshake, Message, Snapshot, Media, Worldload, Game, Request, Bulk, Idle}
+}
+
+// messageWorkloads are those whose sessions send messages.
+var messageWorkloads = []string{Message, Snapshot, Media, Worldload, Game}
 
 // Direct is the name of a link that is not emulated.
 const Direct = "direct"
@@ -29,11 +40,12 @@ const Direct = "direct"
 type Options struct {
 	Workload  string        // one of Workloads
 	Duration  time.Duration // 0: 10 s
-	Streams   int           // bulk: streams at once; 0: 1
+	Streams   int           // bulk, request: streams at once in a session; 0: 1
 	Direction string        // bulk: Up, Down or Both; "": Up
-	Size      int           // message: bytes; 0: 64
-	Hz        float64       // message: a second in each session; 0: 60
-	Sessions  int           // message, handshake: sessions at once; 0: 1
+	Size      int           // messages: bytes; 0: that of the workload
+	Hz        float64       // messages or frames a second in each session; 0: that of the workload
+	Deadline  time.Duration // media: beyond the one-way delay; 0: 150 ms
+	Sessions  int           // all but bulk: sessions at once; 0: 100 for game and idle, else 1
 }
 
 // withDefaults fills zero fields and checks the rest.
@@ -41,17 +53,21 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Duration, 10*time.Second)
 	setDefault(&o.Streams, 1)
 	setDefault(&o.Direction, Up)
-	setDefault(&o.Size, 64)
-	setDefault(&o.Hz, 60)
-	setDefault(&o.Sessions, 1)
-	r := request{
-		Workload: o.Workload, DurationNS: int64(o.Duration), Streams: o.Streams, Direction: o.Direction, Size: o.Size, Hz: o.Hz,
+	setDefault(&o.Deadline, 150*time.Millisecond)
+	if o.Workload == Game || o.Workload == Idle {
+		setDefault(&o.Sessions, 100)
 	}
+	setDefault(&o.Sessions, 1)
+	r := request{Workload: o.Workload, DurationNS: int64(o.Duration), Streams: o.Streams, Direction: o.Direction}
+	r.Up, r.Down = o.loads()
 	if err := r.check(); err != nil {
 		return o, err
 	}
-	if o.Sessions < 1 || o.Sessions > maxClients {
+	switch {
+	case o.Sessions < 1 || o.Sessions > maxClients:
 		return o, fmt.Errorf("%d sessions are not between 1 and %d", o.Sessions, maxClients)
+	case o.Workload == Request && (o.Streams < 1 || o.Streams > maxParallel):
+		return o, fmt.Errorf("%d streams are not between 1 and %d", o.Streams, maxParallel)
 	}
 	return o, nil
 }
@@ -116,14 +132,19 @@ func (c *Client) run(ctx context.Context, link *sim.Config, o Options, result *R
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.Duration+patience)
 	defer cancel()
+	result.Sessions = o.Sessions
 	switch o.Workload {
 	case Bulk:
 		result.Sessions = 1
 		result.Bulk, err = c.runBulk(ctx, o)
-	case Message:
-		result.Message, err = c.runMessages(ctx, o)
 	case Handshake:
 		result.Handshake, err = c.runHandshakes(ctx, o)
+	case Request:
+		result.Request, err = c.runRequests(ctx, o)
+	case Idle:
+		result.Idle, err = c.runIdle(ctx, o)
+	default:
+		result.Message, result.Worldload, err = c.runMessages(ctx, o)
 	}
 	return err
 }

@@ -6,17 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
 // request is the first line of a run, from the client on a stream of its own.
 type request struct {
-	Workload   string  `json:"workload"`
-	DurationNS int64   `json:"duration_ns"`
-	Streams    int     `json:"streams,omitempty"`   // bulk
-	Direction  string  `json:"direction,omitempty"` // bulk
-	Size       int     `json:"size,omitempty"`      // message
-	Hz         float64 `json:"hz,omitempty"`        // message
+	Workload   string `json:"workload"`
+	DurationNS int64  `json:"duration_ns"`
+	Streams    int    `json:"streams,omitempty"`   // bulk
+	Direction  string `json:"direction,omitempty"` // bulk
+	Up         *load  `json:"up,omitempty"`        // messages of the client
+	Down       *load  `json:"down,omitempty"`      // messages of the server
+	Transfer   bool   `json:"transfer,omitempty"`  // streams carry something beside the messages
 }
 
 // answer is the line that the server answers with. It is also the first byte of a handshake run.
@@ -29,11 +31,18 @@ type begin struct {
 	OffsetNS int64 `json:"offset_ns"`
 }
 
+// ended is the client's word when it has sent its last message.
+type ended struct {
+	Sent int64 `json:"sent"`
+}
+
 // outcome is the last line of a run, from the server.
 type outcome struct {
-	Tally    tally    `json:"tally"`
-	Received int64    `json:"received"`
-	Buckets  []bucket `json:"buckets"`
+	Tally     tally   `json:"tally"`
+	Heard     heard   `json:"heard"`      // messages that came
+	Sent      int64   `json:"sent"`       // messages
+	SentBytes int64   `json:"sent_bytes"` // in them
+	Traffic   traffic `json:"traffic"`    // of this end as a sender
 }
 
 // check refuses what a server does not do. The text reaches the client.
@@ -42,16 +51,22 @@ func (r *request) check() error {
 	switch {
 	case d < 0 || d > MaxDuration:
 		return fmt.Errorf("a duration of %v is not between 0 and %v", d, MaxDuration)
+	case !slices.Contains(Workloads(), r.Workload):
+		return fmt.Errorf("no workload is named %q", r.Workload)
 	case r.Workload == Bulk && (r.Streams < 1 || r.Streams > maxStreams):
 		return fmt.Errorf("%d streams are not between 1 and %d", r.Streams, maxStreams)
 	case r.Workload == Bulk && r.Direction != Up && r.Direction != Down && r.Direction != Both:
 		return fmt.Errorf("no direction is named %q", r.Direction)
-	case r.Workload == Message && (r.Size < MinMessage || r.Size > MaxMessage):
-		return fmt.Errorf("a message of %d bytes is not between %d and %d", r.Size, MinMessage, MaxMessage)
-	case r.Workload == Message && !(r.Hz > 0 && r.Hz <= MaxHz):
-		return fmt.Errorf("%v messages a second are not between 0 and %d", r.Hz, MaxHz)
-	case r.Workload != Bulk && r.Workload != Message && r.Workload != Handshake:
-		return fmt.Errorf("no workload is named %q", r.Workload)
+	case slices.Contains(messageWorkloads, r.Workload) != (r.Up != nil):
+		return fmt.Errorf("%s: messages are missing, or not asked for", r.Workload)
+	}
+	for _, l := range []*load{r.Up, r.Down} {
+		if l == nil {
+			continue
+		}
+		if err := l.check(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
-// Package bench measures sessions: how much a path carries (bulk), how late small messages are
-// (message), how fast sessions begin (handshake).
+// Package bench measures sessions: how much a path carries (bulk), how late messages are (message, snapshot,
+// media, worldload, game), how fast sessions begin (handshake) and answer (request), and what they cost when
+// nothing happens (idle).
 //
 // What it is: a Server that serves the other end of every workload to many clients at once, a Client
 // that runs workloads against it, a Tour that does both in one process over emulated links, and the
@@ -14,5 +15,6 @@
 //
 // A Report is written as one JSON object. Durations are in milliseconds, rates in bits per second,
 // sizes in bytes. Fields are added, never renamed or removed, while "schema" stays "godwit-bench/1".
-// The fields are those of Report, Result, BulkResult, MessageResult, HandshakeResult and Latency.
+// The fields are those of Report, Result, BulkResult, MessageResult, WireResult, WorldloadResult, HandshakeResult,
+// RequestResult, IdleResult and Latency.
 package bench

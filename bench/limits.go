@@ -2,8 +2,8 @@ package bench
 
 import "time"
 
-// AppProtocol names the measurement protocol in the handshake.
-const AppProtocol = "godwit-bench/1"
+// AppProtocol names the measurement protocol in the handshake. 2: messages are messages, not pieces of a stream.
+const AppProtocol = "godwit-bench/2"
 
 // Limits of what a client can ask a server for, so that one client cannot occupy it for ever.
 const (
@@ -17,6 +17,14 @@ const (
 	MaxMessage = 64 << 10
 	// MaxHz is the highest rate of messages: above it a sleep between two is no sleep any more.
 	MaxHz = 1000
+	// maxFrame is how many messages go out at once at most.
+	maxFrame = 256
+	// MaxDeadline is the longest deadline of messages, the longest that there is.
+	MaxDeadline = 30 * time.Second
+	// maxParallel is how many requests a session has under way at most.
+	maxParallel = 256
+	// settleTime is how long a receiver waits for what is under way when the sender has ended.
+	settleTime = time.Second
 	// maxLine bounds a line of the control stream. The longest one is the result of a message run, with
 	// one entry for each of the distinct values of a histogram.
 	maxLine = 4 << 20

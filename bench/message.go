@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -12,14 +13,8 @@ import (
 	"github.com/godwit-net/godwit/conn"
 )
 
-// latencyPriority puts the stream of messages into the latency class (priorities from 128).
-const latencyPriority = 200
-
-// A message holds its number, and the time on the client's clock when it was written, both in 8
-// octets, big-endian, and is zero up to its size.
-
-// serveMessages is the server's half of a message run: it compares clocks, then takes the time of
-// every message.
+// serveMessages is the server's half of a run of messages: it compares clocks, takes the time of every message,
+// and sends its own.
 func (s *Server) serveMessages(ctx context.Context, session *conn.Session, control *conn.Stream, lines *bufio.Reader, r request) (outcome, error) {
 	for range clockRounds {
 		var ping [8]byte
@@ -35,33 +30,77 @@ func (s *Server) serveMessages(ctx context.Context, session *conn.Session, contr
 	if err := readLine(lines, &b); err != nil {
 		return outcome{}, err
 	}
-	streams, err := acceptStreams(ctx, session, 1)
-	if err != nil {
-		return outcome{}, err
+	e := exchange{session: session, start: s.start, receive: r.Up, send: r.Down, offset: time.Duration(b.OffsetNS)}
+	if r.Transfer {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go takeTransfers(ctx, session)
 	}
-	defer streams[0].Close()
-	return s.receiveMessages(streams[0], r.Size, time.Duration(b.OffsetNS))
+	return e.run(ctx, func(ctx context.Context) error { return e.write(ctx, time.Duration(r.DurationNS)) }, func() (int64, error) {
+		var far ended
+		err := readLine(lines, &far)
+		return far.Sent, err
+	})
 }
 
-// receiveMessages counts messages and their latency until the client ends the stream.
-func (s *Server) receiveMessages(t *conn.Stream, size int, offset time.Duration) (o outcome, err error) {
-	h := newHistogram()
-	buf := make([]byte, size)
-	for {
-		if _, err := io.ReadFull(t, buf); err != nil {
-			if err == io.EOF {
-				o.Buckets = h.buckets()
-				return o, nil
-			}
-			return o, err
-		}
-		now := time.Since(s.start)
-		if number := binary.BigEndian.Uint64(buf); number != uint64(o.Received) {
-			return o, fmt.Errorf("message %d came as number %d", number, o.Received)
-		}
-		o.Received++
-		h.add(now - time.Duration(binary.BigEndian.Uint64(buf[8:])) + offset)
+// exchange is one end of a run of messages.
+type exchange struct {
+	session       *conn.Session
+	start         time.Time     // of this end's clock
+	offset        time.Duration // add to (own time - time in a message) for its latency
+	send, receive *load         // nil: nothing
+	writer        *sender
+}
+
+// write sends messages for d.
+func (e *exchange) write(ctx context.Context, d time.Duration) error {
+	if e.send == nil {
+		return nil
 	}
+	e.writer = &sender{session: e.session, load: e.send, start: e.start}
+	return e.writer.run(ctx, d)
+}
+
+// run writes and receives at once. When all is written, farSent tells how much the other end has sent.
+func (e *exchange) run(ctx context.Context, write func(context.Context) error, farSent func() (int64, error)) (o outcome, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var r *receiver
+	received := make(chan error, 1)
+	if e.receive == nil {
+		received <- nil
+	} else {
+		r = newReceiver(e.session, e.receive, e.start, e.offset)
+		go func() {
+			err := r.run(ctx)
+			if err != nil {
+				cancel() // nothing that comes later counts
+			}
+			received <- err
+		}()
+	}
+	err = write(ctx)
+	far := int64(0)
+	if err == nil {
+		far, err = farSent()
+	}
+	if r != nil && err == nil {
+		r.settle(ctx, far)
+	}
+	if e.writer != nil {
+		o.Traffic = trafficSince(e.session.Stats(), e.writer.before)
+	}
+	cancel()
+	if failed := <-received; failed != nil {
+		err = failed
+	}
+	if r != nil {
+		o.Heard = r.heard(far)
+	}
+	if e.writer != nil {
+		o.Sent, o.SentBytes = e.writer.sent, e.writer.bytes
+	}
+	return o, err
 }
 
 // clock is how the server's clock stands to the client's.
@@ -93,54 +132,35 @@ func (c *Client) compareClocks(control *conn.Stream, lines *bufio.Reader) (clock
 	return best, nil
 }
 
-// messages is what one session of a message run gave.
-type messages struct {
-	sent, received int64
-	clock          clock
-	histogram      *histogram
-}
-
-// runMessages is the client's half of a message run, over several sessions at once.
-func (c *Client) runMessages(ctx context.Context, o Options) (*MessageResult, error) {
+// runMessages is the client's half of a run of messages, over several sessions at once.
+func (c *Client) runMessages(ctx context.Context, o Options) (*MessageResult, *WorldloadResult, error) {
 	var mu sync.Mutex
-	total := messages{histogram: newHistogram()}
+	total := newMessages(&o)
 	err := inParallel(ctx, o.Sessions, func(ctx context.Context) error {
-		one, err := c.messageSession(ctx, o)
+		one, err := c.messageSession(ctx, &o)
 		mu.Lock()
 		defer mu.Unlock()
-		total.add(one)
+		total.add(&one)
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	result := &MessageResult{
-		Size: o.Size, Hz: o.Hz, Sent: total.sent, Received: total.received, OneWay: total.histogram.latency(),
-		Clock: "estimated", ClockErrorMS: millis(total.clock.bound),
-	}
-	if c.shared != nil {
-		result.Clock = "shared"
-	}
-	return result, nil
+	message, world := total.results(c.shared != nil)
+	return message, world, nil
 }
 
-func (m *messages) add(other messages) {
-	m.sent += other.sent
-	m.received += other.received
-	m.clock.bound = max(m.clock.bound, other.clock.bound)
-	if other.histogram != nil {
-		m.histogram.merge(other.histogram)
-	}
-}
-
-// messageSession is one session of a message run.
-func (c *Client) messageSession(ctx context.Context, o Options) (m messages, err error) {
+// messageSession is one session of a run of messages.
+func (c *Client) messageSession(ctx context.Context, o *Options) (m messages, err error) {
 	session, end, err := c.dial(ctx)
 	if err != nil {
 		return m, err
 	}
 	defer end()
-	control, lines, err := askOn(ctx, session, request{Workload: Message, DurationNS: int64(o.Duration), Size: o.Size, Hz: o.Hz})
+	up, down := o.loads()
+	control, lines, err := askOn(ctx, session, request{
+		Workload: o.Workload, DurationNS: int64(o.Duration), Up: up, Down: down, Transfer: o.Workload == Worldload,
+	})
 	if err != nil {
 		return m, err
 	}
@@ -150,57 +170,25 @@ func (c *Client) messageSession(ctx context.Context, o Options) (m messages, err
 	if err := writeLine(control, begin{OffsetNS: int64(m.clock.offset)}); err != nil {
 		return m, err
 	}
-	streams, err := openStreams(ctx, session, 1)
-	if err != nil {
-		return m, err
-	}
-	streams[0].SetPriority(latencyPriority)
-	if m.sent, err = c.sendMessages(ctx, streams[0], o); err != nil {
-		return m, err
-	}
-	if err := streams[0].CloseWrite(); err != nil {
-		return m, err
-	}
-	var far outcome
-	if err := readLine(lines, &far); err != nil {
-		return m, fmt.Errorf("the server gave no result: %w", err)
-	}
-	m.received, m.histogram = far.Received, newHistogram()
-	m.histogram.addBuckets(far.Buckets)
-	return m, nil
-}
-
-// sendMessages writes one message each tick. When a Write was held back so that the next tick is past,
-// the message counts from its tick: waiting at the sender is latency too.
-func (c *Client) sendMessages(ctx context.Context, w io.Writer, o Options) (sent int64, err error) {
-	step := time.Duration(float64(time.Second) / o.Hz)
-	begin := time.Now()
-	buf := make([]byte, o.Size)
-	for tick := begin; tick.Sub(begin) < o.Duration; tick = tick.Add(step) {
-		stamp := tick
-		if wait := time.Until(tick); wait > 0 {
-			if err := sleep(ctx, wait); err != nil {
-				return sent, err
-			}
-			stamp = time.Now()
+	e := exchange{session: session, start: c.start, send: up, receive: down, offset: -m.clock.offset}
+	write := func(ctx context.Context) error { return e.write(ctx, o.Duration) }
+	if o.Workload == Worldload {
+		write = func(ctx context.Context) (err error) {
+			m.transfers, err = e.writeBesideTransfers(ctx, o.Duration)
+			return err
 		}
-		binary.BigEndian.PutUint64(buf, uint64(sent))
-		binary.BigEndian.PutUint64(buf[8:], uint64(stamp.Sub(c.start)))
-		if _, err := w.Write(buf); err != nil {
-			return sent, err
+	}
+	m.near, err = e.run(ctx, write, func() (int64, error) {
+		if err := writeLine(control, ended{Sent: e.writer.sent}); err != nil {
+			return 0, err
 		}
-		sent++
+		if err := readLine(lines, &m.far); err != nil {
+			return 0, fmt.Errorf("the server gave no result: %w", err)
+		}
+		return m.far.Sent, nil
+	})
+	if errors.Is(err, conn.ErrMessageQueueFull) {
+		err = fmt.Errorf("the link carries less than the messages: %w", err)
 	}
-	return sent, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return m, err
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -14,7 +16,7 @@ var reportHTML string
 
 var reportTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"number": number,
-	"mbit":   func(bps float64) string { return number(bps / 1e6) },
+	"rows":   func(r *Result) []row { return r.rows() },
 }).Parse(reportHTML))
 
 // WriteHTML writes the report as one HTML page that needs no other file and no script.
@@ -62,30 +64,45 @@ type curve struct {
 	x, y []float64
 }
 
-// charts draws what there is to draw: rates over time, and latencies over percentiles.
+// charts draws what there is to draw: rates over time, and latencies over percentiles, one chart for each workload.
 func charts(r *Report) []chart {
-	var rates, messages, handshakes []curve
+	var rates []curve
+	latencies := make(map[string][]curve)
 	for _, result := range r.Results {
-		switch {
-		case result.Bulk != nil:
+		if result.Bulk != nil {
 			rates = append(rates, rateCurve(result))
-		case result.Message != nil:
-			messages = append(messages, latencyCurve(result.Link, result.Message.OneWay))
-		case result.Handshake != nil:
-			handshakes = append(handshakes, latencyCurve(result.Link, result.Handshake.FirstByte))
+		}
+		if title, l := result.drawn(); l != nil {
+			latencies[title] = append(latencies[title], latencyCurve(result.Link, *l))
 		}
 	}
 	var list []chart
 	if c, ok := draw("bulk: Mbit/s over time", "seconds", rates, plainTicks); ok {
 		list = append(list, c)
 	}
-	if c, ok := draw("message: one-way latency in ms by percentile", "percentile", messages, percentTicks); ok {
-		list = append(list, c)
-	}
-	if c, ok := draw("handshake: time to first byte in ms by percentile", "percentile", handshakes, percentTicks); ok {
-		list = append(list, c)
+	for _, title := range slices.Sorted(maps.Keys(latencies)) {
+		if c, ok := draw(title, "percentile", latencies[title], percentTicks); ok {
+			list = append(list, c)
+		}
 	}
 	return list
+}
+
+// drawn is the latency of a result that is drawn, and the title of its chart; nil: none.
+func (r *Result) drawn() (title string, l *Latency) {
+	switch {
+	case r.Message != nil && r.Message.Frames != nil:
+		return r.Workload + ": time of a frame in ms by percentile", r.Message.Frames
+	case r.Worldload != nil:
+		return r.Workload + ": one-way latency beside transfers in ms by percentile", &r.Message.OneWay
+	case r.Message != nil:
+		return r.Workload + ": one-way latency in ms by percentile", &r.Message.OneWay
+	case r.Handshake != nil:
+		return r.Workload + ": time to first byte in ms by percentile", &r.Handshake.FirstByte
+	case r.Request != nil:
+		return r.Workload + ": time to the end of the answer in ms by percentile", &r.Request.RoundTrip
+	}
+	return "", nil
 }
 
 func rateCurve(r *Result) curve {

@@ -87,7 +87,7 @@ func sample() *Report {
 	bulk := tally{Bytes: 25e6, TookNS: 2e9, Steps: []int64{1e6, 2e6, 3e6}}
 	r.Results = []*Result{
 		{Workload: Handshake, Link: "clean", Handshake: &HandshakeResult{Count: 500, PerSecond: 40, Dial: h.latency(), FirstByte: h.latency()}},
-		{Workload: Message, Link: "clean", Message: &MessageResult{Size: 64, Hz: 60, Sent: 500, Received: 500, OneWay: h.latency(), Clock: "estimated", ClockErrorMS: 25}},
+		{Workload: Message, Link: "clean", Message: &MessageResult{Size: 64, Hz: 60, Sent: 500, Received: 500, OneWay: h.latency(), Clock: "estimated", ClockErrorMS: 25, Wire: WireResult{Packets: 1.05}}},
 		{Workload: Bulk, Link: "clean", Bulk: &BulkResult{Direction: Up, Streams: 1, Bytes: 25e6, RateBPS: bulk.rate(), Series: bulk.series()}},
 		{Workload: Bulk, Link: "<b>", Error: "no <answer>"},
 	}
@@ -99,7 +99,7 @@ func TestTheTableIsReadable(t *testing.T) {
 	require.NoError(t, sample().WriteTable(&b))
 	text := b.String()
 	require.Contains(t, text, "Mbit/s")
-	require.Regexp(t, `clean +29\.0 +34\.0 +40\.0 +29\.0 +34\.0 +34\.0 +0 +100 +-`, text)
+	require.Regexp(t, `clean +29\.0 +34\.0 +40\.0 +29\.0 +34\.0 +34\.0 +1\.05 +100 +-`, text)
 	require.Contains(t, text, "bulk over <b> failed: no <answer>")
 	require.Contains(t, text, "up to 25 ms")
 	for line := range strings.SplitSeq(text, "\n") {

@@ -35,7 +35,7 @@ type Server struct {
 func NewServer(config ServerConfig) (*Server, error) {
 	c := config.Conn
 	c.AppProtocols = []string{AppProtocol}
-	c.MaxStreams = maxStreams + 1
+	c.MaxStreams = maxParallel + 1 // and a control stream
 	l, err := conn.Listen(config.Listen, &c)
 	if err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (s *Server) serveRun(ctx context.Context, session *conn.Session, control *c
 	if err := writeLine(control, answer{}); err != nil {
 		return err
 	}
-	if r.Workload != Handshake {
+	if r.Workload != Handshake && r.Workload != Idle {
 		s.log.Info("run", "from", session.RemoteAddr(), "workload", r.Workload, "duration", time.Duration(r.DurationNS))
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(r.DurationNS)+patience)
@@ -120,10 +120,13 @@ func (s *Server) serveRun(ctx context.Context, session *conn.Session, control *c
 	switch r.Workload {
 	case Bulk:
 		o, err = serveBulk(ctx, session, r)
-	case Message:
-		o, err = s.serveMessages(ctx, session, control, lines, r)
-	case Handshake:
+	case Handshake, Idle:
 		return waitForEnd(lines)
+	case Request:
+		go answerRequests(ctx, session)
+		return waitForEnd(lines)
+	default:
+		o, err = s.serveMessages(ctx, session, control, lines, r)
 	}
 	if err != nil {
 		return err

@@ -52,19 +52,29 @@ func newTable(r *Report) *table {
 		}
 	}
 	for _, result := range r.Results {
-		if m := result.Message; m != nil && m.Clock != "shared" {
-			t.notes = append(t.notes, fmt.Sprintf("message latency over %s: the clocks of both ends differ by up to %.3g ms more than is known",
-				result.Link, m.ClockErrorMS))
+		m := result.Message
+		if m != nil && result.Workload == Message && m.Missing > 0 {
+			t.notes = append(t.notes, fmt.Sprintf("message over %s: %d of %d never came", result.Link, m.Missing, m.Sent))
+		}
+		if m != nil && m.Clock != "shared" {
+			t.notes = append(t.notes, fmt.Sprintf("%s latency over %s: the clocks of both ends differ by up to %.3g ms more than is known",
+				result.Workload, result.Link, m.ClockErrorMS))
 		}
 	}
 	return t
 }
 
-// headings are the two heading lines of a workload's columns.
+// headings are the two heading lines of a workload's columns. "missing" is in parts of all messages.
 var headings = map[string][2][]string{
 	Handshake: {{"handshake", "", ""}, {"p50 ms", "p99 ms", "per s"}},
-	Message:   {{"message", "", "", ""}, {"p50 ms", "p99 ms", "p99.9 ms", "lost"}},
+	Message:   {{"message", "", "", ""}, {"p50 ms", "p99 ms", "p99.9 ms", "packets"}},
+	Snapshot:  {{"snapshot", "", "", ""}, {"p50 ms", "p99 ms", "packets", "missing"}},
+	Media:     {{"media", "", ""}, {"p50 ms", "p99 ms", "missing"}},
+	Worldload: {{"worldload", "", ""}, {"p99 alone", "p99 beside", "moved ms"}},
+	Game:      {{"game", "", "", ""}, {"up p99", "packets", "down p99", "missing"}},
+	Request:   {{"request", "", ""}, {"p50 ms", "p99 ms", "per s"}},
 	Bulk:      {{"bulk", ""}, {"Mbit/s", "CPU s/GB"}},
+	Idle:      {{"idle", "", ""}, {"kB", "CPU ms/s", "ended"}},
 }
 
 func (t *table) lines() [][]string {
@@ -96,8 +106,12 @@ func cells(workload string, r *Result) []string {
 		h := r.Handshake
 		return []string{ms(h.FirstByte.P50MS), ms(h.FirstByte.P99MS), number(h.PerSecond)}
 	case r.Message != nil:
-		m := r.Message
-		return []string{ms(m.OneWay.P50MS), ms(m.OneWay.P99MS), ms(m.OneWay.P999MS), fmt.Sprint(m.Sent - m.Received)}
+		return r.messageCells()
+	case r.Request != nil:
+		q := r.Request
+		return []string{ms(q.RoundTrip.P50MS), ms(q.RoundTrip.P99MS), number(q.PerSecond)}
+	case r.Idle != nil:
+		return []string{number(r.Idle.HeapBytes / 1000), number(r.Idle.CPUMS), fmt.Sprint(r.Idle.Ended)}
 	case r.Bulk != nil:
 		cpu := "-"
 		if r.Bulk.CPUSecondsPerGB > 0 {
@@ -108,6 +122,22 @@ func cells(workload string, r *Result) []string {
 	return empty
 }
 
+// messageCells are the columns of a workload of messages.
+func (r *Result) messageCells() []string {
+	m := r.Message
+	switch {
+	case r.Worldload != nil:
+		return []string{ms(r.Worldload.Alone.P99MS), ms(m.OneWay.P99MS), ms(r.Worldload.MovedMS)}
+	case m.Down != nil:
+		return []string{ms(m.OneWay.P99MS), number(m.Wire.Packets), ms(m.Down.OneWay.P99MS), m.Down.missing()}
+	case m.Frames != nil:
+		return []string{ms(m.Frames.P50MS), ms(m.Frames.P99MS), m.missing()}
+	case r.Workload == Snapshot:
+		return []string{ms(m.OneWay.P50MS), ms(m.OneWay.P99MS), number(m.Wire.Packets), m.missing()}
+	}
+	return []string{ms(m.OneWay.P50MS), ms(m.OneWay.P99MS), ms(m.OneWay.P999MS), number(m.Wire.Packets)}
+}
+
 func ms(v float64) string { return number(v) }
 
 // number keeps three digits.
@@ -115,7 +145,7 @@ func number(v float64) string {
 	switch {
 	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
+	case v >= 10 || v <= -10:
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)

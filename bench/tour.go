@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,7 +15,7 @@ import (
 // TourConfig says what a tour shows. The zero value of every field has a default.
 type TourConfig struct {
 	Links     []string      // in the link language, or Direct; nil: DefaultLinks
-	Workloads []string      // nil: all
+	Workloads []string      // nil: DefaultWorkloads
 	Duration  time.Duration // of each run; 0: so that the tour takes less than 30 s
 	Options   Options       // the rest of what runs take; Workload and Duration are ignored
 
@@ -26,12 +27,15 @@ type TourConfig struct {
 // DefaultLinks are the links of a tour, from no link at all to a bad one.
 func DefaultLinks() []string { return []string{Direct, "clean", "loss1", "loss5", "wifi", "dsl"} }
 
-// Durations of a tour with the default links and workloads: 2 x 1.5 + 4 + 6 x 2 = 19 s. So a go run that
+// DefaultWorkloads are those of a tour.
+func DefaultWorkloads() []string { return []string{Handshake, Message, Media, Bulk} }
+
+// Durations of a tour with the default links and workloads: 2 x 1.5 + 2 x 5 + 6 x 1.5 = 22 s. So a go run that
 // compiles first has its results in half a minute too.
 const (
 	tourHandshake = 1500 * time.Millisecond
 	tourMessage   = 4 * time.Second
-	tourBulk      = 2 * time.Second
+	tourBulk      = 1500 * time.Millisecond
 	// tourSessions is how many sessions send messages at once, for a tail out of more than 10^3 values.
 	tourSessions = 8
 )
@@ -77,7 +81,7 @@ func (t *tour) prepare() error {
 		t.config.Links = DefaultLinks()
 	}
 	if t.config.Workloads == nil {
-		t.config.Workloads = []string{Handshake, Message, Bulk}
+		t.config.Workloads = DefaultWorkloads()
 	}
 	for _, text := range t.config.Links {
 		link, err := parseLink(text)
@@ -91,7 +95,7 @@ func (t *tour) prepare() error {
 		if err := o.Validate(); err != nil {
 			return err
 		}
-		t.total += o.Duration * time.Duration(len(t.groups(w)))
+		t.total += takes(&o) * time.Duration(len(t.groups(w)))
 	}
 	return nil
 }
@@ -107,12 +111,13 @@ func parseLink(text string) (*sim.Config, error) {
 	return &c, nil
 }
 
-// groups says which links, by index, one workload runs over at once. Bulk fills the machine over any
-// link, handshakes do without a link; messages never do.
+// groups says which links, by index, one workload runs over at once. Bulk and worldload fill the machine over any
+// link, handshakes and requests do without a link, and idle sessions are weighed; messages leave it idle.
 func (t *tour) groups(workload string) (groups [][]int) {
 	var together []int
 	for i, link := range t.links {
-		if workload == Bulk || workload == Handshake && link == nil {
+		full := workload == Bulk || workload == Worldload || workload == Idle
+		if full || (workload == Handshake || workload == Request) && link == nil {
 			groups = append(groups, []int{i})
 		} else {
 			together = append(together, i)
@@ -133,13 +138,23 @@ func (t *tour) options(workload string) Options {
 	case Message:
 		o.Duration = tourMessage
 		setDefault(&o.Sessions, tourSessions)
-	case Bulk:
+	case Bulk, Request:
 		o.Duration = tourBulk
+	default:
+		o.Duration = tourMessage
 	}
 	if t.config.Duration > 0 {
 		o.Duration = t.config.Duration
 	}
 	return o
+}
+
+// takes is how long a run takes, connecting and closing left aside.
+func takes(o *Options) time.Duration {
+	if slices.Contains(messageWorkloads, o.Workload) {
+		return o.Duration + warmup(o.Duration)
+	}
+	return o.Duration
 }
 
 func (t *tour) runAll(ctx context.Context) {
@@ -158,7 +173,7 @@ func (t *tour) runGroup(ctx context.Context, group []int, o Options, results []*
 	if len(group) > 1 {
 		what = fmt.Sprintf("%s over %d links", o.Workload, len(group))
 	}
-	t.progress(what, o.Duration)
+	t.progress(what, takes(&o))
 	var running sync.WaitGroup
 	for _, i := range group {
 		running.Go(func() { results[i] = t.client.Run(ctx, t.links[i], o) })

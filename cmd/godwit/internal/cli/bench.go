@@ -81,11 +81,12 @@ type benchRun struct {
 func (o *benchRun) register(flags *pflag.FlagSet, workloads []string, duration time.Duration) {
 	flags.StringSliceVar(&o.workloads, "workload", workloads, "what to measure, of "+strings.Join(bench.Workloads(), ", "))
 	flags.DurationVar(&o.options.Duration, "duration", duration, "how long each run takes")
-	flags.IntVar(&o.options.Streams, "streams", 0, "bulk: streams at once (default 1)")
+	flags.IntVar(&o.options.Streams, "streams", 0, "bulk, request: streams at once in a session (default 1)")
 	flags.StringVar(&o.options.Direction, "direction", bench.Up, "bulk: up, down or both")
-	flags.IntVar(&o.options.Size, "size", 0, "message: bytes (default 64)")
-	flags.Float64Var(&o.options.Hz, "hz", 0, "message: messages a second in each session (default 60)")
-	flags.IntVar(&o.options.Sessions, "sessions", 0, "message, handshake: sessions at once")
+	flags.IntVar(&o.options.Size, "size", 0, "messages: bytes (default: that of the workload)")
+	flags.Float64Var(&o.options.Hz, "hz", 0, "messages: messages or frames a second in each session (default: that of the workload)")
+	flags.DurationVar(&o.options.Deadline, "deadline", 0, "media: beyond the one-way delay (default 150ms)")
+	flags.IntVar(&o.options.Sessions, "sessions", 0, "all but bulk: sessions at once (default: 100 for game and idle)")
 }
 
 // check refuses wrong options by name.
@@ -113,14 +114,22 @@ func newBenchCommand() *cobra.Command {
 		Long: `Without a subcommand: both ends and emulated links in this process, a tour of half a minute with
 nothing to set up.
 
-  bulk       one stream, as fast as possible: Mbit/s
-  message    64 bytes 60 times a second: one-way latency from Write to Read, in order
   handshake  new sessions, one after the other: time to the first byte of the server
+  message    64 bytes 60 times a second, reliable, in order: one-way latency from sending to receipt
+  snapshot   300 to 1200 bytes 30 times a second, the newest wins: latency, and what never came
+  media      6 Mbit/s in 60 frames a second, 10 messages each, deadline 150 ms: latency of whole frames
+  worldload  message, and from half time 3 MB after the other on a stream: by how much the p99 moves
+  game       100 sessions, message up and snapshot down, 20 times a second each
+  request    100 bytes up and 4 kB down on a stream of their own: time to the end of the answer
+  bulk       streams, as fast as possible: Mbit/s
+  idle       100 sessions with nothing to do: memory, processor time, packets
 
-'bench server' and 'bench client' measure between two hosts. In --json durations are in ms and rates
+Packets are those that the sender put on the wire, of any kind, for each message; missing is in parts of
+all messages. 'bench server' and 'bench client' measure between two hosts. In --json durations are in ms and rates
 in bit/s; the fields are documented with package bench.`,
 		Example: `  godwit bench
   godwit bench --link loss5 --link dsl,loss=1% --workload bulk --duration 10s --report bulk.html
+  godwit bench --link loss5 --link wifi --workload message,media --sessions 8 --duration 20s
   godwit bench server --listen :4434 --psk bench.psk
   godwit bench client gw.example.net:4434 --psk bench.psk --workload message --json -`,
 		Args: noArgs,
@@ -129,7 +138,7 @@ in bit/s; the fields are documented with package bench.`,
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	flags.StringArrayVar(&links, "link", bench.DefaultLinks(), "link by name or description, or direct; several")
-	run.register(flags, []string{bench.Handshake, bench.Message, bench.Bulk}, 0)
+	run.register(flags, bench.DefaultWorkloads(), 0)
 	flags.Lookup("duration").Usage += " (default: 30 s for all)"
 	out.register(flags)
 	cmd.AddCommand(newBenchServerCommand(), newBenchClientCommand())
