@@ -26,7 +26,7 @@ const patience = 30 * time.Second
 var godwit string
 
 // programs are what the tests run besides godwit.
-var programs = []string{"curl", "ip", "nft", "redis-benchmark", "redis-cli", "redis-server", "rsync", "wrk"}
+var programs = []string{"curl", "ffmpeg", "ffprobe", "ip", "nft", "redis-benchmark", "redis-cli", "redis-server", "rsync", "wrk"}
 
 func TestMain(m *testing.M) {
 	if addr := os.Getenv(serveEnv); addr != "" {
