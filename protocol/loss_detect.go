@@ -293,7 +293,7 @@ func (l *lossState) probeOldest(cb ackHandler) {
 	n := 0
 	for pn := l.cursor; pn < l.list.next && n < l.probesWanted; pn++ {
 		p := l.list.at(pn)
-		if p.outstanding() && p.eliciting && !p.probe {
+		if p.outstanding() && p.eliciting && !p.probe && !p.symbol {
 			cb.packetProbed(p)
 			n++
 		}

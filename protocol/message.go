@@ -64,9 +64,25 @@ type MessageOptions struct {
 	// Priority of the channel from now on, compared with channels and streams: higher first. 0: 128. From
 	// 128 on messages belong to the latency class.
 	Priority uint8
+	// Goal of the channel from now on, of messages in reliable modes that have a deadline.
+	Goal Goal
 	// Tag, unless it is 0, has PollOutcome say what became of the message.
 	Tag uint64
 }
+
+// Goal says what the repair of messages with a deadline is to reach, within the overhead cap of the session. Below
+// 0.3 % of loss neither of them costs anything.
+type Goal uint8
+
+// The goals.
+const (
+	// Prompt has lost messages back as early as the cap allows: symbols of an erasure code go with them, so
+	// that most losses are repaired without a round trip.
+	Prompt Goal = iota
+	// Economy meets the deadline at the lowest cost: what is lost is sent again, twice or more often when there is
+	// time for no further round, and the code is used only where the deadline is shorter than a round trip.
+	Economy
+)
 
 // Outcome is what became of a message.
 type Outcome uint8

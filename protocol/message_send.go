@@ -16,8 +16,10 @@ type sendChannel struct {
 	messages *messagesState
 	number   uint16
 	mode     wire.Mode
+	goal     Goal
 	deadline time.Duration
 	playout  time.Duration
+	plan     repairPlan
 
 	queue    queue[outMessage]
 	data     pipe
@@ -61,7 +63,7 @@ func (m *outMessage) charge() uint64 { return uint64(m.size) + messageCharge }
 
 // send takes a message for sending. p is copied.
 func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
-	if o.Mode > wire.ReliableOrdered || o.Deadline < 0 || o.Deadline > maxDeadline || o.Playout < 0 || o.Playout > maxDeadline {
+	if o.Mode > wire.ReliableOrdered || o.Goal > Economy || o.Deadline < 0 || o.Deadline > maxDeadline || o.Playout < 0 || o.Playout > maxDeadline {
 		return ErrMessageOptions
 	}
 	if uint64(len(p)) > m.remote.MaxMessageSize { // spec: MSG-3
@@ -76,6 +78,7 @@ func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
 		return ErrMessageQueueFull
 	}
 	c.setPriority(o.Priority)
+	c.goal = o.Goal
 	c.push(now, p, o.Tag)
 	c.stats.Sent++
 	c.stats.SentBytes += uint64(len(p))
@@ -275,6 +278,9 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 		t.urgent = true // the receiver acknowledges it at once; spec: MSG-18
 	}
 	*facts = append(*facts, c.fact(position, from, to))
+	if c.repairs() {
+		t.repairing.note(len(b)-before, to <= m.sent)
+	}
 	c.noteSent(position, from, to)
 	return b, len(b) - before
 }

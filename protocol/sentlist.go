@@ -66,6 +66,11 @@ type sentPacket struct {
 	acked     bool
 	lost      bool // was declared lost; acked as well: the loss was spurious
 	skipped   bool // the number was never sent
+
+	covered   bool   // symbols may repair it
+	recovered bool   // and have: the peer says so
+	symbol    bool   // it has a symbol, and nothing else
+	sequence  uint16 // of a covered packet
 }
 
 // reset makes the slot ready for another packet and keeps the room for facts.

@@ -95,6 +95,7 @@ type Session struct {
 	paths    pathSet
 	streams  streamsState
 	messages *messagesState // nil until a message is sent or a channel of the peer's announced
+	repair   *repairState   // nil until a packet is covered or a symbol comes
 	control  controlState
 	idle     idleState
 	closing  *closeState // nil while nobody thinks of closing

@@ -16,6 +16,9 @@ type sentHandler Session
 // packetAcked takes the facts of a packet that arrived.
 func (h *sentHandler) packetAcked(p *sentPacket) {
 	s := (*Session)(h)
+	if p.covered {
+		s.coveredAcked(p)
+	}
 	for i := range p.facts {
 		s.factAcked(&p.facts[i], p.lost)
 	}
@@ -25,8 +28,13 @@ func (h *sentHandler) packetAcked(p *sentPacket) {
 func (h *sentHandler) packetLost(p *sentPacket) {
 	s := (*Session)(h)
 	s.stats.PacketsLost++
+	held := s.holdLost(p)
 	for i := range p.facts {
-		s.factLost(&p.facts[i], false)
+		if f := &p.facts[i]; held == nil || f.kind != factMessage {
+			s.factLost(f, false)
+		} else {
+			held.facts = append(held.facts, *f)
+		}
 	}
 }
 

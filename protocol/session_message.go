@@ -70,6 +70,8 @@ func (s *Session) hasSkips() bool { return s.messages != nil && s.messages.skips
 // prepareMessages begins a packet as far as messages go: it gives up what is late, and notes how much of a
 // message an empty packet holds, one byte less than all for the wish to be acknowledged at once.
 func (s *Session) prepareMessages(now Time, b *packetBuilder) {
+	s.settleHeld(now)
+	s.streams.repairing = sentBytes{}
 	s.streams.wholeRoom, s.streams.tail, s.streams.urgent = b.room()-1, tailFrame{}, false
 	if s.messages != nil {
 		s.messages.timeout(now)
@@ -86,8 +88,20 @@ func (s *Session) appendSkips(b *packetBuilder) {
 
 // handleMessageFrame takes a frame about messages.
 func (s *Session) handleMessageFrame(now Time, typ wire.FrameType, b []byte, kinds *frameKinds) (int, error) {
-	if s.local.MaxChannels == 0 || typ > wire.FrameSkip { // spec: ERR-3
+	if s.local.MaxChannels == 0 { // spec: ERR-3
 		return 0, transportErrorf(wire.Unsupported, typ, "messages, or their repair, were not agreed on")
+	}
+	switch typ {
+	case wire.FrameSource:
+		return handleSource(b, kinds)
+	case wire.FrameRepair:
+		return s.handleRepair(b, kinds), nil
+	case wire.FrameRepairReport:
+		f, n := wire.ParseRepairReport(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, s.handleReport(&f)
 	}
 	a := arrival{now: now, place: kinds.place}
 	n, err := s.channels().handle(typ, b, &a)

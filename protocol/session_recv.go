@@ -107,13 +107,19 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	}
 	s.confirm(now)
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
-	kinds, err := s.handleFrames(now, d.Addr, p, pn, payload)
-	if err != nil {
+	kinds := frameKinds{place: packetPlace{p.id, pn}}
+	if err := s.handleFrames(now, d.Addr, p, payload, &kinds); err != nil {
 		s.fail(now, err)
 		return
 	}
+	if s.repair != nil && s.repair.recv != nil {
+		s.repair.recv.bursts.arrived(p.id, pn)
+	}
 	if kinds.old {
 		return // spec: MSG-7
+	}
+	if kinds.source {
+		s.takeSource(p, pn, &kinds)
 	}
 	p.acks.receive(now, pn, kinds.eliciting, kinds.immediate, d.ECN)
 	if kinds.eliciting {
@@ -121,6 +127,9 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	}
 	if kinds.data {
 		s.dataArrived(now, p)
+	}
+	if kinds.repair {
+		s.takeRecovered(now)
 	}
 }
 
@@ -153,38 +162,51 @@ type frameKinds struct {
 	old       bool // has a message that cannot be told any more: the packet counts as lost
 
 	place packetPlace // of the packet; the caller sets it
+
+	recovered bool   // the packet did not come, the code has brought it back; the caller sets it
+	first     bool   // the frame at hand is the first
+	repair    bool   // the code has got something
+	source    bool   // repair covers the packet
+	sequence  uint16 // under this number
+	content   []byte // with these frames
 }
 
 // handleFrames takes the frames of one packet. Each handler gets a view into payload and keeps none.
 // An empty payload is an error: no honest end sends one, and it must not be a free ride.
-func (s *Session) handleFrames(now Time, from AddrPair, p *path, pn uint64, payload []byte) (kinds frameKinds, err error) {
-	kinds.place = packetPlace{p.id, pn}
+func (s *Session) handleFrames(now Time, from AddrPair, p *path, payload []byte, kinds *frameKinds) error {
 	if len(payload) == 0 { // spec: SESS-5
-		return kinds, transportErrorf(wire.ProtocolViolation, 0, "packet without frames")
+		return transportErrorf(wire.ProtocolViolation, 0, "packet without frames")
 	}
+	kinds.first = true
 	for len(payload) > 0 {
 		typ, n := wire.ConsumeFrameType(payload)
 		if n < 0 {
-			return kinds, transportErrorf(wire.FrameEncoding, 0, "truncated frame type")
+			return transportErrorf(wire.FrameEncoding, 0, "truncated frame type")
 		}
 		payload = payload[n:]
-		used, err := s.handleFrame(now, from, p, typ, payload, &kinds)
+		used, err := s.handleFrame(now, from, p, typ, payload, kinds)
 		if err != nil {
-			return kinds, err
+			return err
 		}
 		if used < 0 {
-			return kinds, transportErrorf(wire.FrameEncoding, typ, "malformed frame")
+			return transportErrorf(wire.FrameEncoding, typ, "malformed frame")
 		}
 		payload = payload[used:]
+		kinds.first = false
 		if s.state != stateEstablished {
-			return kinds, nil // a CLOSE ends the packet too
+			return nil // a CLOSE ends the packet too
 		}
 	}
-	return kinds, nil
+	return nil
 }
 
 // handleFrame takes one frame and returns its length behind the type, or -1 when it is malformed.
 func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameType, b []byte, kinds *frameKinds) (int, error) {
+	if kinds.recovered {
+		if n, ok := skipMoment(typ, b); ok {
+			return n, nil
+		}
+	}
 	switch typ {
 	case wire.FramePadding:
 		return wire.SkipPadding(b), nil

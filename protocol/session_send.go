@@ -29,6 +29,9 @@ type packetBuilder struct {
 	pkt   *sentPacket
 	asked bool // it asks for an acknowledgement at once
 
+	covered   bool // it opens with SOURCE
+	uncovered int  // limit as it was without that
+
 	acks  [maxAckFrames]ackSent // acknowledgements in it
 	nAcks int
 }
@@ -119,6 +122,9 @@ func (s *Session) appendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
 	if b, meta, ok := s.appendPacket(now, b, p); ok {
 		return b, meta, ok
 	}
+	if b, meta, ok := s.appendSymbol(now, b, p); ok {
+		return b, meta, ok
+	}
 	return s.appendSizeProbe(now, b, p) // when data does not need the path
 }
 
@@ -143,6 +149,9 @@ func (s *Session) seal(now Time, b *packetBuilder, addr AddrPair) ([]byte, Meta,
 	}
 	b.buf = append(b.buf, zeroTag[:]...)
 	b.buf = b.buf[:len(b.buf)-crypto.TagSize]
+	if b.covered {
+		s.cover(now, b)
+	}
 	sealed := s.keys.send.SealPacket(b.buf[b.start:], b.pnOff, b.pnLen, uint32(p.id), pn)
 	size := len(sealed)
 	b.buf = b.buf[:b.start+size]
@@ -187,10 +196,15 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	if !urgent && !latency && !ackDue {
 		return buf, Meta{}, false
 	}
+	if urgent || latency {
+		s.beginCovered(now, &b)
+	}
 	s.appendAcks(now, &b)
 	body := len(b.buf)
 	if urgent || latency {
 		s.appendControl(&b, latency && !urgent)
+		body -= s.endCovered(&b)
+		s.appendReport(&b)
 	}
 	if probe && len(b.buf) == body {
 		s.appendPing(&b)
@@ -213,7 +227,9 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 		s.padTo(&b, minKeepAlive)
 	}
 	b.buf = s.streams.trimTail(b.buf)
-	return s.seal(now, &b, p.addr)
+	buf, meta, ok := s.seal(now, &b, p.addr)
+	s.accountMessages(now, &b, len(buf)-b.start)
+	return buf, meta, ok
 }
 
 // permission asks congestion control and pacer once what may be sent now. A probe of the loss
@@ -239,7 +255,7 @@ func (s *Session) permission(now Time, p *path, size int) (bulk, latency, probe 
 
 // wantsToSend reports whether anything but acknowledgements waits.
 func (s *Session) wantsToSend() bool {
-	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.control.pending() || s.ids.pending()
+	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.reportDue() || s.control.pending() || s.ids.pending()
 }
 
 // nothingToSend tells congestion control that the application, not the network, is the limit.

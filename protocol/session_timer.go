@@ -20,13 +20,14 @@ const (
 	TimerKey             // forget the peer's previous key
 	TimerKeepAlive       // ping
 	TimerMessage         // the deadline of a message passes, or its play-out is due
+	TimerRepair          // a symbol, or the repetition of a message, is due
 	TimerRelease         // nothing happens: give memory back
 	TimerIdle            // the peer has been silent for too long
 	TimerClose           // the drain period, or the linger of a graceful close, is over
 	numTimers
 )
 
-var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "message", "release", "idle", "close"}
+var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "message", "repair", "release", "idle", "close"}
 
 func (t Timer) String() string {
 	if t < numTimers {
@@ -67,6 +68,7 @@ func (s *Session) NextTimeout() (Time, Timer) {
 			consider(p.acks.deadline(), TimerAck)
 		}
 		consider(s.paceUntil, TimerPace)
+		consider(s.repairDeadline(), TimerRepair)
 	}
 	consider(s.pathDeadline(), TimerPath)
 	if s.messages != nil {
@@ -144,6 +146,9 @@ func (s *Session) releaseIdle(now Time) {
 	for _, p := range s.paths.list {
 		p.loss.release()
 		p.acks.release()
+	}
+	if s.repair != nil {
+		s.repair.release()
 	}
 }
 

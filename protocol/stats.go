@@ -29,6 +29,7 @@ type Stats struct {
 	KeyUpdates                       uint64
 	Dropped                          Drops
 	Messages                         MessageStats
+	Repair                           RepairStats
 
 	// Of the active path.
 	RTT, MinRTT, RTTVar time.Duration // zero: not measured yet
@@ -46,6 +47,12 @@ func (s *Session) Stats() Stats {
 	}
 	if s.messages != nil {
 		st.Messages = s.messages.sum()
+	}
+	if s.repair != nil {
+		st.Repair = s.repair.stats
+		if s.repair.recv != nil {
+			st.Repair.BurstsReceived = s.repair.recv.bursts.counts
+		}
 	}
 	p := s.paths.active
 	if p == nil {

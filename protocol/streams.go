@@ -28,10 +28,11 @@ type streamsConfig struct {
 // Nothing in it scans all streams when a packet comes or goes: streams with data wait in the
 // scheduler, streams with something to say in the control list, each at most once.
 type streamsState struct {
-	cfg   streamsConfig
-	zero  *Stream            // stream 0
-	table map[uint64]*Stream // the others that are not forgotten; made with the first of them
-	sched scheduler
+	repairing sentBytes // messages with a deadline in the packet under construction
+	cfg       streamsConfig
+	zero      *Stream            // stream 0
+	table     map[uint64]*Stream // the others that are not forgotten; made with the first of them
+	sched     scheduler
 
 	controlHead, controlTail *Stream // streams with frames about them to send
 

@@ -187,6 +187,13 @@ const sessionPerStream = 2
 // behind it, the length is taken out again.
 type tailFrame struct{ start, length, size, end int }
 
+// move follows bytes that are put in or taken out in front of the frame.
+func (f *tailFrame) move(n int) {
+	if f.end != 0 {
+		f.start, f.length, f.end = f.start+n, f.length+n, f.end+n
+	}
+}
+
 // trimTail takes the length out of the MESSAGE frame that a finished packet ends with.
 func (t *streamsState) trimTail(b []byte) []byte {
 	f := t.tail
@@ -200,12 +207,19 @@ func (t *streamsState) trimTail(b []byte) []byte {
 // nextWhole returns how many bytes of frames the next message takes that goes in one piece, 0 when
 // something else is next.
 func (t *streamsState) nextWhole() int {
-	if l := t.sched.pick(t.sessionCredit(), false); l != nil {
-		if c, ok := l.owner.(*sendChannel); ok {
-			return c.nextWhole()
-		}
+	if c := t.nextChannel(); c != nil {
+		return c.nextWhole()
 	}
 	return 0
+}
+
+// nextChannel returns the channel that sends next, nil when a stream does or nobody.
+func (t *streamsState) nextChannel() *sendChannel {
+	if l := t.sched.pick(t.sessionCredit(), false); l != nil {
+		c, _ := l.owner.(*sendChannel)
+		return c
+	}
+	return nil
 }
 
 // appendData appends STREAM and MESSAGE frames, as many as fit into max more bytes. A frame that fills the rest

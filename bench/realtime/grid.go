@@ -124,7 +124,7 @@ func mediaTable() []Scenario {
 	const samples = 10 * tailSamples // ten a frame
 	scenario := func(link string, bounds ...float64) Scenario {
 		return Scenario{
-			Name: "media " + link, Link: link, Load: media(), Samples: samples,
+			Name: "media " + link, Link: link, Load: media(), Samples: samples, Cap: int(bounds[2]),
 			Targets: atMost([]string{FrameP99, FrameP999, Overhead}, bounds...),
 		}
 	}
@@ -148,10 +148,17 @@ func budget(size int, rate float64, trips float64) Load {
 	}
 }
 
+// economic is a load with the goal to meet its deadline at the lowest cost.
+func economic(l Load) Load {
+	l.Options.Goal = protocol.Economy
+	return l
+}
+
 func budgetTable() []Scenario {
 	scenario := func(name, link string, trips, residual, overhead float64) Scenario {
 		return Scenario{
-			Name: "budget " + name, Link: "delay=50ms," + link, Load: budget(1316, 4_000_000, trips), Samples: 2 * tailSamples,
+			Name: "budget " + name, Link: "delay=50ms," + link, Load: economic(budget(1316, 4_000_000, trips)),
+			Cap: int(overhead), Samples: 2 * tailSamples,
 			Targets: atMost([]string{Residual, Overhead}, residual, overhead),
 		}
 	}

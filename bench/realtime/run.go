@@ -93,7 +93,10 @@ func (r *run) connect() error {
 	if err != nil {
 		return err
 	}
-	config := protocol.EndpointConfig{Session: protocol.Config{Identity: key}, Listen: true, UnixAtZero: 1}
+	overhead := r.scenario.Cap
+	config := protocol.EndpointConfig{
+		Session: protocol.Config{Identity: key, OverheadCap: overhead}, Listen: true, UnixAtZero: 1,
+	}
 	if r.server, err = r.world.NewNode(serverAddress, config); err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func (r *run) connect() error {
 	r.up, r.down = r.world.Link(clientAddress, serverAddress), r.world.Link(serverAddress, clientAddress)
 	r.client.Event, r.server.Event = r.clientEvent, r.serverEvent
 	r.client.CheckEvery, r.server.CheckEvery = checkEvery, checkEvery
-	r.session, err = r.client.Dial(&protocol.Config{PeerKey: key.Public()}, serverAddress)
+	r.session, err = r.client.Dial(&protocol.Config{PeerKey: key.Public(), OverheadCap: overhead}, serverAddress)
 	return err
 }
 

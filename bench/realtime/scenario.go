@@ -25,6 +25,7 @@ type Scenario struct {
 	Group string // heads it in the table
 	Link  string // in the language of sim.ParseLink, the same in both directions
 	Load  Load
+	Cap   int // overhead of repair that both ends allow, in percent; 0: the default
 	// Transfer is how many bytes go out at once on a stream beside the messages, again and again; 0: none.
 	// Only messages that were written during a transfer count then.
 	Transfer int

@@ -14,6 +14,9 @@ type Encoder struct {
 	vectors [Window][]byte // by index of their sequence
 }
 
+// Reset makes the encoder empty, with next as the sequence of the next content.
+func (e *Encoder) Reset(next uint16) { *e = Encoder{next: next} }
+
 // Next returns the sequence that the next Add gives: what SOURCE says.
 func (e *Encoder) Next() uint16 { return e.next }
 

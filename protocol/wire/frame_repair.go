@@ -48,10 +48,14 @@ func ParseRepair(b []byte) (Repair, int) {
 
 // Append appends the frame.
 func (f Repair) Append(b []byte) []byte {
+	return append(f.AppendHeader(b, len(f.Data)), f.Data...)
+}
+
+// AppendHeader appends the frame up to its data, of which there will be n bytes.
+func (f Repair) AppendHeader(b []byte, n int) []byte {
 	b = binary.BigEndian.AppendUint16(append(b, byte(FrameRepair)), f.First)
 	b = append(b, f.Count, f.Seed)
-	b = AppendVarint(b, uint64(len(f.Data)))
-	return append(b, f.Data...)
+	return AppendVarint(b, uint64(n))
 }
 
 // RepairReport tells the sender of repair symbols what they achieved on a path.

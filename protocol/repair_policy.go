@@ -1,0 +1,216 @@
+package protocol
+
+import (
+	"math"
+	"time"
+)
+
+const (
+	// repairFrom is the loss below which nothing is repaired in advance, and repairAt the number of the last 64
+	// packets of which that is never said: what is lost so rarely is sent again when it is missed.
+	repairFrom = 0.003
+	repairAt   = 3
+	// promptMiss is how many bursts of messages may stay incomplete for another burst, as a share, when the goal is
+	// to be prompt: half of what a 99.9th percentile sees.
+	promptMiss = 5e-4
+	// economyMiss is the share of messages that may miss their deadline when the goal is economy: a tenth of
+	// what the eye or the ear notices in a minute of media (1e-4).
+	economyMiss = 1e-5
+	// promptWindow is the least time whose packets are looked at as one burst: that of a frame at 60 Hz.
+	promptWindow = time.Second / 60
+	// planShare of a round trip is how long a plan is good for.
+	planShare = 4
+	// capWindow is the time over which unused allowance can be saved: bursts of loss are seconds apart.
+	capWindow = time.Second
+	// queueRise is how much of the smallest round trip the smoothed one may be above it, minQueueRise how much in
+	// any case, before loss is taken for that of a full queue.
+	queueRise    = 4
+	minQueueRise = 15 * time.Millisecond
+)
+
+// repairPlan is how the messages of a channel are repaired at present.
+type repairPlan struct {
+	until Time    // the plan is good until then
+	ratio float64 // symbols for each packet; 0: the code is not used
+}
+
+// repairs reports whether messages of the channel are repaired beyond plain retransmission: those that have a
+// deadline and are sent again when they are lost.
+func (c *sendChannel) repairs() bool { return c.deadline > 0 && reliable(c.mode) }
+
+// planFor returns the plan for a channel on a path.
+func (s *Session) planFor(now Time, p *path, c *sendChannel) *repairPlan {
+	if now.Before(c.plan.until) {
+		return &c.plan
+	}
+	c.plan = repairPlan{until: now.Add(max(p.loss.rtt.smoothed/planShare, time.Millisecond))}
+	loss := p.loss.rate.present()
+	limit := s.overheadCap()
+	if loss == 0 || limit == 0 || p.loss.crowded() {
+		return &c.plan
+	}
+	burst := p.loss.rate.burstMean()
+	n := s.packetsWithin(promptWindow)
+	miss := promptMiss
+	if c.goal == Economy {
+		if p.loss.rounds(c.deadline) >= 1 {
+			return &c.plan
+		}
+		n, miss = min(s.packetsWithin(c.deadline), coverSpan), economyMiss
+	}
+	c.plan.ratio = codeRatio(n, loss, burst, miss, limit)
+	return &c.plan
+}
+
+// present returns the loss that repair should reckon with, 0 when it is too little to repair: that of the last
+// minute, or of the last packets where it has clearly risen.
+func (r *lossRate) present() float64 {
+	slow, fast := r.slow(), r.fast()
+	if fast*fastPackets >= repairAt && fast > 2*slow {
+		return fast
+	}
+	if slow < repairFrom {
+		return 0
+	}
+	return slow
+}
+
+// crowded reports whether packets wait in a queue on the path. What is lost then is best answered by less.
+//
+// spec: FEC-37
+func (l *lossState) crowded() bool {
+	least := l.rtt.min()
+	return l.rtt.smoothed-least > max(least/queueRise, minQueueRise)
+}
+
+// rounds is how many times a message can be sent again, one after the other, before its deadline: a loss is
+// known after a round trip and the reordering window.
+func (l *lossState) rounds(d time.Duration) int { return int(d / l.lossDelay()) }
+
+// packetsWithin is how many covered packets leave in a time d, those of a burst at least.
+func (s *Session) packetsWithin(d time.Duration) int {
+	if s.repair == nil || s.repair.send == nil || s.repair.send.perPause == 0 {
+		return 1
+	}
+	r := s.repair.send
+	n := r.perBurst * max(1, float64(d)/float64(r.perPause))
+	return max(1, int(n+0.5))
+}
+
+// codeRatio returns the least share of symbols, a multiple of 1/n and limit at most, with which n packets and their
+// symbols are lost beyond repair with a chance of at most miss. Losses come in runs of a mean length.
+func codeRatio(n int, loss, run, miss, limit float64) float64 {
+	for symbols := 1; ; symbols++ {
+		ratio := float64(symbols) / float64(n)
+		if ratio >= limit {
+			return limit
+		}
+		trials := math.Ceil(float64(n+symbols) / run)
+		if beyond(trials, math.Floor(float64(symbols)/run), loss) <= miss {
+			return ratio
+		}
+	}
+}
+
+// beyond is the chance of more than k successes in n independent trials.
+func beyond(n, k, p float64) float64 {
+	term := math.Pow(1-p, n)
+	sum := term
+	for i := 1.0; i <= k; i++ {
+		term *= (n - i + 1) / i * p / (1 - p)
+		sum += term
+	}
+	return max(0, 1-sum)
+}
+
+// owe notes that a packet was covered, and how many symbols that is worth.
+func (r *repairSender) owe(now Time, ratio float64) {
+	if now.Sub(r.last) > symbolPause || r.last.IsZero() {
+		r.countBurst(now)
+	}
+	r.burst++
+	r.last = now
+	had := r.owed
+	r.owed += ratio
+	if had < 1 && r.owed >= 1 {
+		r.since = now
+	}
+}
+
+// countBurst averages what came until a pause.
+func (r *repairSender) countBurst(now Time) {
+	const weight = 8
+	if pause := now.Sub(r.lastBurst); r.burst > 0 && pause < time.Second {
+		if r.perBurst == 0 {
+			r.perBurst, r.perPause = float64(r.burst), pause
+		}
+		r.perBurst += (float64(r.burst) - r.perBurst) / weight
+		r.perPause += (pause - r.perPause) / weight
+	}
+	r.burst, r.lastBurst = 0, now
+}
+
+// sentBytes is what a packet has of messages with a deadline, in bytes of frames.
+type sentBytes struct{ first, again int }
+
+func (n *sentBytes) note(bytes int, again bool) {
+	if again {
+		n.again += bytes
+	} else {
+		n.first += bytes
+	}
+}
+
+// accountMessages keeps the books of a packet with messages that have a deadline: what repeats some, and the frame
+// SOURCE, are extra; a packet that only repeats is so as a whole.
+//
+// spec: FEC-36
+func (s *Session) accountMessages(now Time, b *packetBuilder, size int) {
+	sent := s.streams.repairing
+	if sent == (sentBytes{}) {
+		return
+	}
+	r := s.repairing()
+	extra := sent.again
+	switch {
+	case sent.first == 0:
+		extra = size
+	case b.covered:
+		extra += sourceSize
+	}
+	r.earn(now, size-extra, s.overheadCap())
+	r.spend(extra)
+}
+
+// earn credits what was sent for the first time.
+func (r *repairState) earn(now Time, bytes int, limit float64) {
+	r.stats.FirstBytes += uint64(bytes)
+	switch since := now.Sub(r.since); {
+	case r.since.IsZero() || since >= 2*capWindow:
+		r.earned, r.since = [2]uint64{}, now
+	case since >= capWindow:
+		r.earned, r.since = [2]uint64{0, r.earned[0]}, r.since.Add(capWindow)
+	}
+	r.earned[0] += uint64(bytes)
+	r.balance = min(r.balance+limit*float64(bytes), limit*float64(r.earned[0]+r.earned[1]))
+}
+
+// spend debits what repair has cost. Retransmissions go in any case, and what they leave is a debt of at most what
+// can be saved.
+func (r *repairState) spend(bytes int) {
+	r.stats.ExtraBytes += uint64(bytes)
+	r.balance = max(r.balance-float64(bytes), -float64(r.earned[0]+r.earned[1]))
+}
+
+// repairDeadline is when a symbol or what waits for one is due; 0: nothing is.
+func (s *Session) repairDeadline() Time {
+	if s.repair == nil || s.repair.send == nil {
+		return 0
+	}
+	r := s.repair.send
+	at := r.heldUntil()
+	if due := r.due(); due.After(r.tried) && (at == 0 || due < at) {
+		at = due
+	}
+	return at
+}
