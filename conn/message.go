@@ -21,6 +21,15 @@ const (
 	ReliableOrdered   = wire.ReliableOrdered   // all arrive, once each, in the order in which they were sent
 )
 
+// Goal says what the repair of messages with a deadline is to reach, within Config.OverheadCap.
+type Goal = protocol.Goal
+
+// The goals.
+const (
+	Prompt  = protocol.Prompt  // lost messages are back as early as the cap allows
+	Economy = protocol.Economy // the deadline is met at the lowest cost
+)
+
 // Outcome is what became of a message.
 type Outcome = protocol.Outcome
 
@@ -64,6 +73,9 @@ type MessageOptions struct {
 	// unreliable modes, the session's window for others). The same for all messages of a channel. At most 30 s,
 	// in ms, rounded up.
 	Playout time.Duration
+	// Goal of the channel from now on, of messages in reliable modes that have a deadline. Below 0.3 % of loss none
+	// costs anything.
+	Goal Goal
 	// Outcome, if not nil, is called once with what became of the message, by whoever drives the session at
 	// that moment: it must not wait. It may call the session.
 	Outcome func(Outcome)
@@ -118,7 +130,8 @@ func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 		return s.err
 	}
 	options := protocol.MessageOptions{
-		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Playout: o.Playout, Priority: o.Priority, Tag: s.mail.watch(o.Outcome),
+		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Playout: o.Playout, Goal: o.Goal,
+		Priority: o.Priority, Tag: s.mail.watch(o.Outcome),
 	}
 	if err := s.core.SendMessage(s.now(), p, options); err != nil {
 		s.mail.unwatch(options.Tag)
