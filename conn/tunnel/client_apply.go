@@ -13,8 +13,8 @@ func (c *Client) Apply(config ClientConfig) error {
 		return err
 	}
 	old := c.config.Swap(config.withDefaults())
-	if config.Server != old.Server || config.PeerKey != old.PeerKey || config.PresharedKey != old.PresharedKey ||
-		config.Identity != old.Identity {
+	if config.Server != old.Server || config.PeerKey != old.PeerKey ||
+		!sameKeys(config.Identity, old.Identity, config.PresharedKey, old.PresharedKey) {
 		c.keeper.redial()
 	}
 	return nil
@@ -24,17 +24,22 @@ func (c *Client) Apply(config ClientConfig) error {
 func (c *Client) plans(config *ClientConfig) []plan {
 	var plans []plan
 	for _, f := range config.Forwards {
-		plans = append(plans, plan{key: f.String(), listen: f.Target.Network.String() + "://" + f.Listen, open: func() (part, error) {
-			return c.openForward(f)
-		}})
+		plans = append(plans, plan{
+			key: f.String(), listen: f.listenText(), what: f.Target.String(),
+			open: func() (part, error) { return c.openForward(f) },
+		})
 	}
 	for _, f := range config.Reverse {
-		plans = append(plans, plan{key: "reverse " + f.String(), open: func() (part, error) { return c.openReverse(f) }})
+		plans = append(plans, plan{
+			key: "reverse " + f.String(), what: f.String(),
+			open: func() (part, error) { return c.openReverse(f) },
+		})
 	}
 	if at := config.Redirect; at != "" {
-		plans = append(plans, plan{key: "redirect " + at, listen: "tcp://" + at, open: func() (part, error) {
-			return c.openPort("redirect "+at, at, c.serveRedirected)
-		}})
+		plans = append(plans, plan{
+			key: "redirect " + at, listen: "tcp://" + at, what: "redirected connections",
+			open: func() (part, error) { return c.openPort("redirect "+at, at, c.serveRedirected) },
+		})
 	}
 	return plans
 }

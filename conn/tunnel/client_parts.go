@@ -20,6 +20,7 @@ type part interface {
 type plan struct {
 	key    string // two plans of one key are the same part
 	listen string // network and address that the part needs for itself; empty: none
+	what   string // comes in there, for the log
 	open   func() (part, error)
 }
 
@@ -110,6 +111,7 @@ func (c *Client) change(plans []plan) error {
 	}
 	for _, p := range gone {
 		p.end()
+		c.log.Info("no longer listening", "for", p.what)
 	}
 	return nil
 }
@@ -139,8 +141,11 @@ func (c *Client) install(parts, opened []*runner) error {
 		return net.ErrClosed
 	}
 	c.parts = parts
-	if c.running != nil {
-		for _, p := range opened {
+	for _, p := range opened {
+		if a := p.part.addr(); a != nil {
+			c.log.Info("listening", "on", a, "for", p.what)
+		}
+		if c.running != nil {
 			c.running.start(p)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 
 	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/crypto"
 )
 
 // Apply replaces the configuration of a server that runs. Sessions of clients that are still served go on, and so
@@ -32,7 +33,7 @@ func (s *Server) Apply(config ServerConfig) error {
 // trips after its sessions have ended, for which conn.Listen waits.
 func (s *Server) move(old *ServerConfig) error {
 	now := s.config.Load()
-	same := now.Identity == old.Identity && now.PresharedKey == old.PresharedKey
+	same := sameKeys(now.Identity, old.Identity, now.PresharedKey, old.PresharedKey)
 	if same && now.Listen == old.Listen && now.MaxConnections <= s.maxConnections {
 		return nil
 	}
@@ -56,6 +57,11 @@ func (s *Server) move(old *ServerConfig) error {
 		return fmt.Errorf("%w, and the old port is lost: %w", err, again)
 	}
 	return err
+}
+
+// sameKeys tells whether two pairs of keys are the same; a key that is not set is one, too.
+func sameKeys(a, b crypto.PrivateKey, p, q crypto.PresharedKey) bool {
+	return (a.IsZero() && b.IsZero() || a.Equal(b)) && (p.IsZero() && q.IsZero() || p.Equal(q))
 }
 
 // samePort tells whether an address to listen on has the port of one that is open.

@@ -44,7 +44,7 @@ func runBenchServer(cmd *cobra.Command, o *benchServerOptions) error {
 	if err != nil {
 		return err
 	}
-	log := newLogger(cmd.ErrOrStderr(), false)
+	log, _ := newLogger(cmd.ErrOrStderr())
 	config.Logger = log
 	server, err := bench.NewServer(bench.ServerConfig{Listen: o.listen, Conn: config, Logger: log})
 	if err != nil {

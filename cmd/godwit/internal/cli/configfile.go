@@ -19,9 +19,11 @@ const maxConfigFile = 1 << 20
 
 // configFile is a TOML file whose keys are the names of a command's flags.
 type configFile struct {
-	path string // empty: there is none
-	data []byte
-	keys map[string]bool // what the file sets and no flag overrides
+	path  string // empty: there is none
+	data  []byte
+	lines map[string]int  // of values, by their place in the file
+	keys  map[string]bool // what the file sets and no flag overrides
+	used  []string        // all files that were read, this one too
 }
 
 // readConfigFile reads a file into options, a pointer to a struct whose fields carry the names of the
@@ -31,6 +33,7 @@ func readConfigFile(path string, options any, flags *pflag.FlagSet) (*configFile
 	if path == "" {
 		return c, nil
 	}
+	c.used = append(c.used, path)
 	var err error
 	if c.data, err = readBounded(path, maxConfigFile); err != nil {
 		return nil, err
@@ -46,6 +49,7 @@ func readConfigFile(path string, options any, flags *pflag.FlagSet) (*configFile
 	if err := toml.Unmarshal(c.data, &present); err != nil {
 		return nil, usagef("%s: %w", path, err)
 	}
+	c.lines = configLines(c.data)
 	for i := range given.NumField() {
 		key := given.Type().Field(i).Tag.Get("toml")
 		if _, ok := present[key]; ok && !flags.Changed(key) {
@@ -78,7 +82,7 @@ func (c *configFile) decodeError(err error, options reflect.Type) error {
 	if errors.As(err, &unknown) && len(unknown.Errors) > 0 {
 		first := unknown.Errors[0]
 		line, _ := first.Position()
-		return usagef("%s line %d: unknown key %q: use %s", c.path, line, strings.Join(first.Key(), "."), tomlKeys(options))
+		return usagef("%s line %d: unknown key %q: use %s", c.path, line, strings.Join(first.Key(), "."), tomlKeys(options, first.Key()))
 	}
 	var bad *toml.DecodeError
 	if errors.As(err, &bad) {
@@ -89,41 +93,63 @@ func (c *configFile) decodeError(err error, options reflect.Type) error {
 	return usagef("%s: %w", c.path, err)
 }
 
-func tomlKeys(options reflect.Type) string {
+// tomlKeys lists the keys of the table that an unknown key stands in.
+func tomlKeys(options reflect.Type, unknown []string) string {
 	var keys []string
 	for i := range options.NumField() {
-		keys = append(keys, options.Field(i).Tag.Get("toml"))
+		field := options.Field(i)
+		name := field.Tag.Get("toml")
+		if len(unknown) > 1 && name == unknown[0] && field.Type.Kind() == reflect.Slice && field.Type.Elem().Kind() == reflect.Struct {
+			return tomlKeys(field.Type.Elem(), unknown[1:])
+		}
+		keys = append(keys, name)
 	}
 	return strings.Join(keys, ", ")
 }
 
-// where says where the value of a key came from: the file and its line, or the flag.
-func (c *configFile) where(key, value string) string {
+// where says where a value came from: the file and its line, or the flag. place is a key, or a place below it as in
+// "allow[1]" or "client[0].key".
+func (c *configFile) where(place string) string {
+	key := place
+	if i := strings.IndexAny(place, "[."); i >= 0 {
+		key = place[:i]
+	}
 	if !c.keys[key] {
 		return "--" + key
 	}
-	return c.path + " line " + strconv.Itoa(c.line(key, value))
-}
-
-// line finds the line of a value: where the value stands behind its key, else where the key does.
-func (c *configFile) line(key, value string) int {
-	keyLine := 0
-	for i, text := range strings.Split(string(c.data), "\n") {
-		name, _, isPair := strings.Cut(text, "=")
-		if keyLine == 0 && isPair && strings.Trim(strings.TrimSpace(name), `"'`) == key {
-			keyLine = i + 1
-		}
-		if keyLine > 0 && value != "" && (strings.Contains(text, `"`+value+`"`) || strings.Contains(text, "'"+value+"'")) {
-			return i + 1
-		}
+	line, ok := c.lines[place]
+	if !ok {
+		line = max(c.lines[key], 1) // a list that is too long, a value of a table that is missing
 	}
-	return max(keyLine, 1)
+	return c.path + " line " + strconv.Itoa(line)
 }
 
-// file makes a path absolute that stands in the config file, where it is relative to that file.
+// file notes a path as one that is read, and makes it absolute when it stands in the config file, where it is
+// relative to that file.
 func (c *configFile) file(key, path string) string {
-	if !c.keys[key] || path == "" || filepath.IsAbs(path) {
-		return path
+	if c.keys[key] && path != "" && !filepath.IsAbs(path) {
+		path = filepath.Join(filepath.Dir(c.path), path)
 	}
-	return filepath.Join(filepath.Dir(c.path), path)
+	c.used = append(c.used, path)
+	return path
+}
+
+// checkHostPort refuses a value that is missing or is no HOST:PORT.
+func (c *configFile) checkHostPort(key, value, example string) error {
+	err := checkHostPort(key, value, example)
+	if err == nil || c.path == "" {
+		return err
+	}
+	if value == "" {
+		return usagef("%s: %s is missing: add %s = %q", c.path, key, key, example)
+	}
+	return usagef("%s: %q: write HOST:PORT such as %s", c.where(key), value, example)
+}
+
+// wrap makes a usage error of what is wrong with a configuration as a whole.
+func (c *configFile) wrap(err error) error {
+	if c.path == "" {
+		return usageError{err}
+	}
+	return usagef("%s: %w", c.path, err)
 }

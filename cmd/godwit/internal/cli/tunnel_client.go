@@ -16,6 +16,7 @@ type tunnelClientOptions struct {
 	PSK      string   `toml:"psk"`
 	Key      string   `toml:"key"`
 	Forward  []string `toml:"forward"`
+	Reverse  []string `toml:"reverse"`
 	Redirect string   `toml:"redirect"`
 	Wait     duration `toml:"wait"`
 	Verbose  bool     `toml:"verbose"`
@@ -55,20 +56,30 @@ is, a datagram that is lost stays lost, as programs for UDP expect. With options
   deadline=150ms  lost datagrams are sent again for so long beyond the delay of the path, and given out in order
   ordered=false   they are given out as they come
 
+--reverse has the server listen, where it allows that, and carries the connections to a target that the
+client reaches: tcp://:8080=tcp://127.0.0.1:80.
+
 --redirect takes connections that the packet filter of Linux redirects to one port, and carries each
 to where it was going:
-  nft add rule ip nat output ip daddr 10.0.0.0/8 tcp dport 1-65535 redirect to :12345`,
+  nft add rule ip nat output ip daddr 10.0.0.0/8 tcp dport 1-65535 redirect to :12345
+
+The config file, and every file that it or a flag names, is read again when it changes, and on SIGHUP.
+Forwards that stay as they are keep their connections. A file with an error changes nothing.`,
 		Example: `  godwit tunnel client --server gw.example.net:4433 --peer-key gwpub1… --key laptop.key --forward tcp://127.0.0.1:2222=tcp://127.0.0.1:22
   godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --forward 'udp://127.0.0.1:5004-5005=udp://10.0.0.7:5004-5005?deadline=150ms'
   godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --redirect :12345
   godwit tunnel client --config client.toml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := readConfigFile(config, &o, cmd.Flags())
-			if err != nil {
-				return err
-			}
-			return runTunnelClient(cmd, &o, file)
+			return runTunnelClient(cmd, func() (*loaded[tunnel.ClientConfig], error) {
+				now := o // the flags stay as they are
+				file, err := readConfigFile(config, &now, cmd.Flags())
+				if err != nil {
+					return nil, err
+				}
+				c, err := now.config(file)
+				return &loaded[tunnel.ClientConfig]{config: c, verbose: now.Verbose, files: file.used}, err
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -78,6 +89,7 @@ to where it was going:
 	flags.StringVar(&o.PSK, "psk", "", "file of the pre-shared key (godwit keygen --psk)")
 	flags.StringVar(&o.Key, "key", "", "file of the client's private key (godwit keygen)")
 	flags.StringArrayVar(&o.Forward, "forward", nil, "port to listen on and its target, tcp://LISTEN:PORT=tcp://TARGET:PORT or udp://…; several")
+	flags.StringArrayVar(&o.Reverse, "reverse", nil, "port of the server and its target here, tcp://LISTEN:PORT=tcp://TARGET:PORT; several")
 	flags.StringVar(&o.Redirect, "redirect", "", "TCP address of redirected connections, such as :12345; Linux only")
 	flags.Var(&o.Wait, "wait", "how long a connection waits for a session before it is reset")
 	flags.StringVar(&config, "config", "", "TOML file with the names of these flags as keys; flags win")
@@ -85,44 +97,52 @@ to where it was going:
 	return cmd
 }
 
-func runTunnelClient(cmd *cobra.Command, o *tunnelClientOptions, file *configFile) error {
-	log := newLogger(cmd.ErrOrStderr(), o.Verbose)
-	c, err := o.config(file)
+func runTunnelClient(cmd *cobra.Command, load func() (*loaded[tunnel.ClientConfig], error)) error {
+	now, err := load()
 	if err != nil {
 		return err
 	}
-	c.Logger = log
-	client, err := tunnel.NewClient(c)
+	log, level := newLogger(cmd.ErrOrStderr())
+	level.Set(logLevel(now.verbose))
+	now.config.Logger = log
+	client, err := tunnel.NewClient(now.config)
 	if err != nil {
 		return err
 	}
-	for i, addr := range client.Addrs() {
-		target := "redirected connections"
-		if i < len(c.Forwards) {
-			target = c.Forwards[i].Target.String()
+	watch := newReloader(log, now.files, func() ([]string, error) {
+		now, err := load()
+		if err != nil {
+			return nil, err
 		}
-		log.Info("listening", "on", addr, "for", target)
-	}
+		now.config.Logger = log
+		if err := client.Apply(now.config); err != nil {
+			return nil, err
+		}
+		level.Set(logLevel(now.verbose))
+		return now.files, nil
+	})
+	defer watch.close()
+	go watch.run(cmd.Context())
 	return client.Run(cmd.Context())
 }
 
 // config puts the client's configuration together. Every error is one of usage.
 func (o *tunnelClientOptions) config(file *configFile) (c tunnel.ClientConfig, err error) {
-	if err := checkHostPort("server", o.Server, "gw.example.net:4433"); err != nil {
+	if err := file.checkHostPort("server", o.Server, "gw.example.net:4433"); err != nil {
 		return c, err
 	}
 	if o.Redirect != "" {
-		if err := checkHostPort("redirect", o.Redirect, ":12345"); err != nil {
+		if err := file.checkHostPort("redirect", o.Redirect, ":12345"); err != nil {
 			return c, err
 		}
 	}
 	if o.Wait <= 0 {
-		return c, usagef("--wait %v: write a time above 0 such as 10s", o.Wait)
+		return c, usagef("%s %v: write a time above 0 such as 10s", file.where("wait"), o.Wait)
 	}
 	c = tunnel.ClientConfig{Server: o.Server, Redirect: o.Redirect, Wait: time.Duration(o.Wait)}
 	if o.PeerKey != "" {
 		if c.PeerKey, err = crypto.ParsePublicKey(o.PeerKey); err != nil {
-			return c, usagef("%s: %w", file.where("peer-key", o.PeerKey), err)
+			return c, usagef("%s: %w", file.where("peer-key"), err)
 		}
 	}
 	if c.Identity, c.PresharedKey, err = readKeys(file, o.Key, o.PSK); err != nil {
@@ -131,8 +151,11 @@ func (o *tunnelClientOptions) config(file *configFile) (c tunnel.ClientConfig, e
 	if c.Forwards, err = parseList(file, "forward", o.Forward, tunnel.ParseForwards); err != nil {
 		return c, err
 	}
+	if c.Reverse, err = parseList(file, "reverse", o.Reverse, tunnel.ParseForwards); err != nil {
+		return c, err
+	}
 	if err := c.Validate(); err != nil {
-		return c, usageError{err}
+		return c, file.wrap(err)
 	}
 	return c, nil
 }
