@@ -182,6 +182,9 @@ func worldloadTable() []Scenario {
 		}
 	}
 	return []Scenario{
+		scenario("clean", "clean"),
+		scenario("loss5", "loss5"),
+		scenario("wifi", "wifi"),
 		scenario("dsl", "dsl"),
 		scenario("dsl 0.25 BDP", "dsl,queue=0.25bdp"),
 		scenario("dsl 4 BDP", "dsl,queue=4bdp"),

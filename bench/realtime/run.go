@@ -18,6 +18,10 @@ const (
 	// drain is how long messages may take after the last one was written: several retransmissions.
 	drain = 2 * time.Second
 
+	// maxStretch is how much longer than its messages take a run may be, in parts of that: between transfers
+	// messages do not count.
+	maxStretch = 10
+
 	// checkEvery is how rarely runs look whether the core is sound: they have a million turns, and tests of
 	// the simulator look at every one.
 	checkEvery = 1024
@@ -38,7 +42,7 @@ func Run(s *Scenario, seed uint64) (*Result, error) {
 	}
 	r.world.Schedule(r.begin.Add(warmup), r.warm)
 	more := func() bool { return r.over || r.err != nil || r.violation != "" }
-	limit := warmup + time.Duration(2*float64(s.Samples)/s.Load.perSecond()*float64(time.Second)) + 2*drain
+	limit := warmup + time.Duration(maxStretch*float64(s.Samples)/s.Load.perSecond()*float64(time.Second)) + 2*drain
 	if !r.world.RunUntil(r.begin.Add(limit), more) {
 		r.err = fmt.Errorf("not over after %v", limit)
 	}

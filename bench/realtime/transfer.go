@@ -7,7 +7,7 @@ import (
 )
 
 // transferPause is the time from the end of a transfer to the start of the next.
-const transferPause = 500 * time.Millisecond
+const transferPause = 100 * time.Millisecond
 
 // transfer is what goes out on a stream beside the messages.
 type transfer struct {
