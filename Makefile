@@ -15,7 +15,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench congestion realtime rivals kernel timing flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench congestion realtime realtime-sockets rivals kernel timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -90,6 +90,10 @@ realtime: SEEDS = 5
 realtime: ## messages, media and their repair in the simulator under SEEDS (5) seeds: bench/realtime/testdata/full.txt anew
 	$(GO) run ./cmd/realtime -seeds $(SEEDS) -golden bench/realtime/testdata/full.txt -update \
 		-note "$$(git describe --always --dirty), $$(date -u +%F)" $(ARGS)
+
+realtime-sockets: ## bench/realtime/RESULTS.md anew: messages and media in real time, eight minutes; for root, on a quiet machine
+	$(GO) build -o bin/realtime-sockets ./bench/realtime/sockets
+	chrt --rr 1 bin/realtime-sockets -out bench/realtime/RESULTS.md
 
 rivals: ## one stream on loopback beside TCP, TLS and quic-go
 	cd bench/rivals && $(GO) run .

@@ -9,6 +9,7 @@ import (
 
 	"github.com/godwit-net/godwit/bench/emulator"
 	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/protocol"
 	"github.com/godwit-net/godwit/protocol/sim"
 )
 
@@ -45,6 +46,7 @@ type Options struct {
 	Size      int           // messages: bytes; 0: that of the workload
 	Hz        float64       // messages or frames a second in each session; 0: that of the workload
 	Deadline  time.Duration // media: beyond the one-way delay; 0: 150 ms
+	Overhead  int           // media: cap of what repair adds, in percent (conn.Config.OverheadCap)
 	Sessions  int           // all but bulk: sessions at once; 0: 100 for game and idle, else 1
 }
 
@@ -66,6 +68,8 @@ func (o Options) withDefaults() (Options, error) {
 	switch {
 	case o.Sessions < 1 || o.Sessions > maxClients:
 		return o, fmt.Errorf("%d sessions are not between 1 and %d", o.Sessions, maxClients)
+	case o.Overhead > protocol.MaxOverheadCap:
+		return o, fmt.Errorf("a cap of %d %% is more than %d", o.Overhead, protocol.MaxOverheadCap)
 	case o.Workload == Request && (o.Streams < 1 || o.Streams > maxParallel):
 		return o, fmt.Errorf("%d streams are not between 1 and %d", o.Streams, maxParallel)
 	}
@@ -120,6 +124,9 @@ func (c *Client) run(ctx context.Context, link *sim.Config, o Options, result *R
 		return err
 	}
 	result.DurationMS = millis(o.Duration)
+	own := *c
+	own.conn.OverheadCap = o.Overhead
+	c = &own
 	if link != nil {
 		e, err := emulator.New(emulator.Config{To: c.server, Link: *link})
 		if err != nil {

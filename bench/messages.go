@@ -75,7 +75,7 @@ func (d *direction) result() *MessageResult {
 	r := &MessageResult{
 		Size: l.Size, MaxSize: max(l.Size, l.MaxSize), Hz: l.Hz, Frame: l.Frame, Mode: l.Mode.String(), DeadlineMS: float64(l.DeadlineMS),
 		Sent: d.sent, SentBytes: d.bytes, Received: d.received, Missing: d.sent - d.received, Late: d.late,
-		OneWay: d.messages.latency(), Wire: d.traffic.result(d.sent),
+		OneWay: d.messages.latency(), Wire: d.traffic.result(l, d.sent, d.bytes),
 	}
 	if l.Frame > 1 {
 		frames := d.whole.latency()

@@ -101,13 +101,18 @@ type MessageResult struct {
 // WireResult is what the sender of messages put on the wire in the run, of any kind. Where both ends send messages,
 // each also counts its acknowledgements for the other.
 type WireResult struct {
-	Packets  float64 `json:"packets_per_message"`
-	Bytes    float64 `json:"bytes_per_message"`   // with 28 of IPv4 and UDP for each packet
-	Reverse  float64 `json:"reverse_per_message"` // packets from the other end
-	Payload  int64   `json:"payload_bytes"`       // of UDP, in all packets of the sender
-	Lost     int64   `json:"lost"`                // packets that the sender declared lost
-	Needless int64   `json:"needless"`            // of these, the ones that had arrived
-	Repaired int64   `json:"repaired"`            // frames that repeat what a lost packet had
+	Packets float64 `json:"packets_per_message"`
+	Bytes   float64 `json:"bytes_per_message"`   // with 28 of IPv4 and UDP for each packet
+	Reverse float64 `json:"reverse_per_message"` // packets from the other end
+	Payload int64   `json:"payload_bytes"`       // of UDP, in all packets of the sender
+	// Overhead is what Payload is beyond the first transmission of all messages, each with 29 bytes of headers, 32
+	// with a deadline: symbols, and what was sent again.
+	Overhead  float64 `json:"overhead_percent"`
+	Lost      int64   `json:"lost"`      // packets that the sender declared lost
+	Needless  int64   `json:"needless"`  // of these, the ones that had arrived
+	Repaired  int64   `json:"repaired"`  // frames that repeat what a lost packet had
+	Symbols   int64   `json:"symbols"`   // of the code, sent
+	Recovered int64   `json:"recovered"` // packets that the receiver computed from symbols
 }
 
 // WorldloadResult is what a stream does to messages beside it.

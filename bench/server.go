@@ -12,6 +12,7 @@ import (
 
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/protocol"
 )
 
 // ServerConfig says where a server listens and whom it serves.
@@ -35,7 +36,8 @@ type Server struct {
 func NewServer(config ServerConfig) (*Server, error) {
 	c := config.Conn
 	c.AppProtocols = []string{AppProtocol}
-	c.MaxStreams = maxParallel + 1 // and a control stream
+	c.OverheadCap = protocol.MaxOverheadCap // the client's own counts
+	c.MaxStreams = maxParallel + 1          // and a control stream
 	l, err := conn.Listen(config.Listen, &c)
 	if err != nil {
 		return nil, err
