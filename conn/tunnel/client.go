@@ -49,7 +49,10 @@ type Client struct {
 	keeper *keeper
 	open   atomic.Int64           // connections, of all parts together
 	udp    atomic.Pointer[udpMux] // of the present session; nil without one
-	farUDP udpCounters            // of flows whose targets are here
+	farUDP udpCounters            // of what the server asked for, which it may not
+
+	asking   sync.Mutex
+	reverses []*udpReverse // that run; guarded by asking
 
 	applying sync.Mutex // one Apply at a time
 
@@ -64,14 +67,20 @@ func NewClient(config ClientConfig) (*Client, error) {
 	if err := config.Validate(); err != nil {
 		return nil, err
 	}
-	c := &Client{log: logger(config.Logger), dialer: newDialer()}
-	c.config.Store(config.withDefaults())
-	c.keeper = newKeeper(func() string { return c.config.Load().Server }, c.dial, c.log)
-	c.keeper.serve = c.serveSession
+	c := newClient(config)
 	if err := c.change(c.plans(&config)); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// newClient is a client without ports.
+func newClient(config ClientConfig) *Client {
+	c := &Client{log: logger(config.Logger), dialer: newDialer()}
+	c.config.Store(config.withDefaults())
+	c.keeper = newKeeper(func() string { return c.config.Load().Server }, c.dial, c.log)
+	c.keeper.serve = c.serveSession
+	return c
 }
 
 func (c ClientConfig) withDefaults() *ClientConfig {

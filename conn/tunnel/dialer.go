@@ -15,10 +15,11 @@ type dialer struct {
 	connect func(ctx context.Context, a netip.AddrPort) (tcpConn, error)
 
 	connectUDP func(a netip.AddrPort) (udpConn, error)
+	openUDP    func(address string) (*udpSocket, error) // a port to listen on
 }
 
 func newDialer() *dialer {
-	return &dialer{resolve: resolveName, connect: connectTCP, connectUDP: dialUDP}
+	return &dialer{resolve: resolveName, connect: connectTCP, connectUDP: dialUDP, openUDP: listenUDP}
 }
 
 func resolveName(ctx context.Context, name string) ([]netip.Addr, error) {

@@ -1,8 +1,8 @@
-// Package tunnel carries TCP connections through Godwit sessions.
+// Package tunnel carries TCP connections and UDP datagrams through Godwit sessions.
 //
-// What it is: a Client listens on TCP ports, a Server dials TCP targets, and one session between
-// them carries every connection on a stream of its own, with both half-closes and resets kept
-// (spec/12-tunnel.md). The client reconnects by itself; the server dials only what its rules
+// What it is: a Client listens on ports, a Server reaches targets, and one session between
+// them carries every connection on a stream of its own, with both half-closes and resets kept, and every
+// datagram as a message, repaired within a deadline where a forward asks for it (spec/12-tunnel.md). The client reconnects by itself; the server dials only what its rules
 // allow, checked on the address that is really dialled.
 //
 // What it does not know: packets, keys schedules, sockets of the session. It stands on the public

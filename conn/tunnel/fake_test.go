@@ -218,6 +218,7 @@ func (s *fakeSession) AcceptStream(ctx context.Context) (stream, error) {
 // Streams are what the fake carries: messages vanish.
 
 func (s *fakeSession) SendMessage([]byte, conn.MessageOptions) error { return s.Err() }
+func (s *fakeSession) ReceiveBatch([]conn.Received) int              { return 0 }
 func (s *fakeSession) Flush() error                                  { return s.Err() }
 func (s *fakeSession) Stats() conn.Stats                             { return conn.Stats{} }
 

@@ -58,22 +58,25 @@ func listenTarget(f Forward) (Target, error) {
 func checkReverse(list []Forward) error {
 	seen := make(map[Target]bool, len(list))
 	for _, f := range list {
-		if f.Target.Network != NetworkTCP {
-			return fmt.Errorf("--reverse %v: the server listens on TCP ports only", f)
+		for i := range f.More + 1 {
+			one := f.port(i)
+			on, err := listenTarget(one)
+			if err != nil {
+				return err
+			}
+			if seen[on] {
+				return errReverseTwice(one)
+			}
+			seen[on] = true
 		}
-		on, err := listenTarget(f)
-		if err != nil {
-			return err
-		}
-		if seen[on] {
-			return errReverseTwice(f)
-		}
-		seen[on] = true
 	}
 	return nil
 }
 
 func (c *Client) openReverse(f Forward) (part, error) {
+	if f.Target.Network == NetworkUDP {
+		return c.newUDPReverse(f)
+	}
 	on, err := listenTarget(f)
 	if err != nil {
 		return nil, err

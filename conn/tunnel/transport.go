@@ -28,6 +28,7 @@ type session interface {
 	AcceptStream(ctx context.Context) (stream, error)
 	SendMessage(p []byte, o conn.MessageOptions) error
 	ReceiveMessageInto(ctx context.Context, buf []byte) (conn.Message, error)
+	ReceiveBatch(buf []conn.Received) int
 	Flush() error
 	Stats() conn.Stats
 	CloseWithError(code uint64, reason string) error

@@ -16,7 +16,8 @@ func (c *Client) carryUDP(ctx context.Context) {
 		}
 		m := newUDPMux(s, true, c, &c.farUDP, c.log)
 		c.udp.Store(m)
-		m.run(s.ctx)
+		c.askAll(m)
+		m.run(s.ctx) // spec: TUN-40
 		c.udp.CompareAndSwap(m, nil)
 	}
 }
@@ -24,6 +25,11 @@ func (c *Client) carryUDP(ctx context.Context) {
 // reachTarget refuses: nothing at the client can be reached from the server.
 func (c *Client) reachTarget(_ context.Context, t Target, _ func()) (udpConn, func(), *RefusedError) {
 	return nil, nil, notAllowed(t)
+}
+
+// listenUDP refuses: the server cannot have the client listen.
+func (c *Client) listenUDP(on Target, _ func()) (*udpSocket, func(), *RefusedError) {
+	return nil, nil, notAllowed(on)
 }
 
 // udpForward is the ports of one UDP forward.
@@ -37,12 +43,12 @@ func (c *Client) newUDPForward(f Forward) (part, error) {
 	u := &udpForward{name: f.String()}
 	for i := range f.More + 1 {
 		one := f.port(i)
-		s, err := listenUDP(one.Listen)
+		s, err := c.dialer.openUDP(one.Listen)
 		if err != nil {
 			_ = u.close()
 			return nil, err
 		}
-		u.ports = append(u.ports, newUDPPort(s, one, c.udp.Load, c.log))
+		u.ports = append(u.ports, newUDPPort(s, one, c.udp.Load, new(udpCounters), c.log))
 		granted := s.Info()
 		c.log.Debug("UDP socket buffers", "port", s.Addr(), "receive", granted.ReceiveBuffer, "send", granted.SendBuffer)
 	}
@@ -77,10 +83,7 @@ func (u *udpForward) stats() ForwardStats {
 	for _, p := range u.ports {
 		s.add(p.count.stats())
 	}
-	return ForwardStats{
-		Forward: u.name, Open: int64(s.Flows), Total: int64(s.Opened), Refused: int64(s.Refused),
-		Sent: int64(s.InBytes), Received: int64(s.OutBytes), UDP: &s,
-	}
+	return s.forward(u.name)
 }
 
 // dialUDP opens a socket to the first of the addresses to which there is a way.

@@ -19,6 +19,8 @@ type udpConn interface {
 type farFlow struct {
 	mux     *udpMux
 	sending sending
+	count   *udpCounters
+	reverse *udpReverse  // the port it came from, that the peer listens on for us; nil: the peer named the target
 	last    atomic.Int64 // when a datagram passed, Unix ns
 
 	// Guarded by mux.mu.
@@ -32,14 +34,21 @@ func (m *udpMux) openFar(c *control) {
 	m.mu.Lock()
 	m.farNext = c.number + 2
 	m.mu.Unlock()
-	target, code := m.farTarget(c)
-	if code != CodeConnected {
-		m.refuse(&RefusedError{Target: c.target, Code: code}, c.number)
-		return
+	f := &farFlow{mux: m, sending: sending{id: c.number, class: classOf(&c.udp)}, count: m.count}
+	target, code := c.target, c.bad
+	if c.kind == controlInbound {
+		if f.reverse = m.inbound(c.parent); f.reverse == nil {
+			code = CodeNotAllowed // spec: TUN-42
+		} else {
+			target, f.count = f.reverse.forward.Target, &f.reverse.count
+			f.sending.class = classOf(&f.reverse.forward.UDP)
+		}
 	}
-	f := &farFlow{mux: m, sending: sending{id: c.number, class: classOf(&c.udp)}}
 	f.touch()
-	if code := m.addFar(f); code != CodeConnected {
+	if code == CodeConnected {
+		code = m.addFar(f)
+	}
+	if code != CodeConnected {
 		m.refuse(&RefusedError{Target: target, Code: code}, c.number)
 		return
 	}
@@ -66,17 +75,6 @@ func (m *udpMux) openFar(c *control) {
 	})
 }
 
-// farTarget returns where a flow leads.
-func (m *udpMux) farTarget(c *control) (Target, Code) {
-	switch {
-	case c.bad != CodeConnected:
-		return Target{}, c.bad
-	case c.kind == controlOpen:
-		return c.target, CodeConnected
-	}
-	return Target{}, CodeNotAllowed
-}
-
 // addFar takes a flow in, if there is room.
 func (m *udpMux) addFar(f *farFlow) Code {
 	m.mu.Lock()
@@ -84,7 +82,7 @@ func (m *udpMux) addFar(f *farFlow) Code {
 	if m.over {
 		return CodeStopping
 	}
-	if len(m.far) >= maxSessionFlows {
+	if len(m.far) >= maxSessionFlows { // spec: TUN-34
 		return CodeBusy
 	}
 	var ok bool
@@ -92,8 +90,8 @@ func (m *udpMux) addFar(f *farFlow) Code {
 		return CodeBusy
 	}
 	m.far[f.sending.id] = f
-	m.count.flows.Add(1)
-	m.count.opened.Add(1)
+	f.count.flows.Add(1)
+	f.count.opened.Add(1)
 	if m.sweeper == nil {
 		m.sweeper = time.AfterFunc(udpSweep, m.sweepFar)
 	}
@@ -103,7 +101,7 @@ func (m *udpMux) addFar(f *farFlow) Code {
 // connect finds the target, gives it what was held, and has its answers read.
 func (f *farFlow) connect(target Target) {
 	m := f.mux
-	c, release, refusal := m.reach.reachTarget(m.ctx, target, func() { m.endFar(f.sending.id, CodeNotAllowed) })
+	c, release, refusal := f.reach(target)
 	if refusal != nil {
 		if m.dropFar(f.sending.id) {
 			m.refuse(refusal, f.sending.id)
@@ -120,6 +118,15 @@ func (f *farFlow) connect(target Target) {
 	f.conn, f.release = c, release
 	m.held.take(f.sending.id, func(data []byte) { f.write(c, data) })
 	m.running.Go(func() { f.read(c) })
+}
+
+// reach opens a socket to the flow's target.
+func (f *farFlow) reach(target Target) (udpConn, func(), *RefusedError) {
+	if f.reverse != nil {
+		c, refusal := f.reverse.reach(f.mux.ctx)
+		return c, func() {}, refusal
+	}
+	return f.mux.reach.reachTarget(f.mux.ctx, target, func() { f.mux.endFar(f.sending.id, CodeNotAllowed) })
 }
 
 // refuse tells the peer, and the log, that a flow is not carried.
@@ -151,7 +158,7 @@ func (m *udpMux) toFar(id uint64, data []byte) {
 		return
 	}
 	defer m.mu.Unlock()
-	if f == nil && id < m.farNext {
+	if f == nil && id < m.farNext { // spec: TUN-35
 		m.strayed(id)
 		return
 	}
@@ -188,7 +195,7 @@ func (m *udpMux) dropFar(id uint64) bool {
 	delete(m.far, id)
 	if f != nil {
 		m.lanes.release(f.sending.channel)
-		m.count.flows.Add(-1)
+		f.count.flows.Add(-1)
 	}
 	m.mu.Unlock()
 	if f != nil {
@@ -212,18 +219,18 @@ func (f *farFlow) close() {
 func (f *farFlow) touch() { f.last.Store(time.Now().UnixNano()) }
 
 // write gives a datagram to the target. That it does not listen, or that the system has no room, loses the datagram
-// and nothing else.
+// and nothing else. spec: TUN-39
 func (f *farFlow) write(c udpConn, data []byte) {
 	_, err := c.Write(data)
 	if isRefused(err) { // that is about an earlier one: this one was not sent
-		f.mux.count.unanswered.Add(1)
+		f.count.unanswered.Add(1)
 		_, err = c.Write(data)
 	}
 	if err != nil {
-		f.mux.count.unwritten.Add(1)
+		f.count.unwritten.Add(1)
 		return
 	}
-	f.mux.count.out.add(len(data))
+	f.count.out.add(len(data))
 }
 
 // read carries the target's answers until the flow ends.
@@ -236,7 +243,7 @@ func (f *farFlow) read(c udpConn) {
 		case err == nil:
 			f.touch()
 		case isRefused(err) || isUnreachable(err):
-			f.mux.count.unanswered.Add(1)
+			f.count.unanswered.Add(1)
 		default:
 			f.mux.endFar(f.sending.id, CodeFailed) // unless it was ended here
 			return
@@ -246,15 +253,15 @@ func (f *farFlow) read(c udpConn) {
 
 // answer sends one datagram of the target to the peer.
 func (f *farFlow) answer(packet []byte, size int) {
-	f.mux.count.in.add(size)
+	f.count.in.add(size)
 	if err := f.mux.send(&f.sending, packet, size); err != nil {
-		f.mux.count.lost(err)
+		f.count.lost(err)
 	}
 }
 
 // sweepFar ends flows of which nothing was heard for long.
 func (m *udpMux) sweepFar() {
-	before := time.Now().Add(-udpIdleFar).UnixNano()
+	before := time.Now().Add(-udpIdleFar).UnixNano() // spec: TUN-43
 	var idle []uint64
 	m.mu.Lock()
 	for id, f := range m.far {

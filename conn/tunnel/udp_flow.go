@@ -2,27 +2,28 @@ package tunnel
 
 import (
 	"errors"
-	"net/netip"
 	"time"
-
-	"github.com/godwit-net/godwit/conn/udp"
 )
 
 // udpFlow is a flow that this end opens: what one local program exchanges with one target. It outlives
-// sessions: in each it is opened anew when it is needed.
+// sessions: in each it is opened anew when it is needed. Its owner's lock guards it.
 type udpFlow struct {
-	owner *udpPort
-	peer  netip.AddrPort // the program's address
-	local netip.AddrPort // ours, to which it writes; zero: the socket has one only
+	owner   flowOwner
+	refused time.Time // datagrams are dropped until then
+	mux     *udpMux   // where it is open; nil: nowhere
+	sending sending   // there
+	peerFlow
+}
 
-	// Guarded by owner.mu.
-	newer, older *udpFlow // by their last datagrams
-	last         time.Time
-	refused      time.Time // datagrams are dropped until then
-
-	// Where it is open; guarded by owner.mu, or by nobody while mux is nil.
-	mux     *udpMux
-	sending sending
+// flowOwner has flows of local programs.
+type flowOwner interface {
+	options() *UDPOptions
+	// announcement returns the control message that opens a flow with the number. It is valid until the next call.
+	announcement(id uint64) []byte
+	// deliver gives a datagram to the program, at the latest when out is flushed.
+	deliver(f *udpFlow, data []byte, out *writeQueue)
+	// closed says that the peer has ended the flow in session m, or refused it.
+	closed(f *udpFlow, m *udpMux, c *control)
 }
 
 // nearFlow is a flow in one session.
@@ -35,13 +36,13 @@ type nearFlow struct {
 var errNoFlow = errors.New("no flow")
 
 // openNear announces a flow of this end to the peer. The datagrams behind it need not wait for an answer.
-// Called with f.owner.mu held.
+// The owner's lock is held.
 //
 
 func (m *udpMux) openNear(f *udpFlow) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	class := classOf(&f.owner.forward.UDP)
+	class := classOf(f.owner.options())
 	if m.over || m.nearNext > maxFlowID {
 		return errNoFlow
 	}
@@ -86,11 +87,32 @@ func (m *udpMux) closedNear(c *control) {
 	}
 }
 
-// deliver gives the local program a datagram, once out is flushed.
-func (f *udpFlow) deliver(data []byte, out *writeQueue) {
-	p := f.owner
-	p.mu.Lock()
-	p.touch(f, time.Now())
-	p.mu.Unlock()
-	out.add(p, udp.Message{Data: data, Remote: f.peer, Local: f.local})
+// end ends the flow where it is open.
+func (f *udpFlow) end() {
+	if m := f.mux; m != nil {
+		f.mux = nil
+		m.closeNear(f.sending.id)
+	}
+}
+
+// over takes note that the peer has ended the flow, and tells whether it refused it.
+func (f *udpFlow) over(m *udpMux, c *control, now time.Time) (refused bool) {
+	if f.mux == m {
+		f.mux = nil
+	}
+	if refused = c.code != CodeConnected; refused {
+		f.refused = now.Add(refusedPause)
+	}
+	return refused
+}
+
+// open returns how datagrams of the flow leave in session m.
+func (f *udpFlow) open(m *udpMux, now time.Time) (s sending, ok bool) {
+	if now.Before(f.refused) {
+		return s, false
+	}
+	if f.mux != m && m.openNear(f) != nil {
+		return s, false
+	}
+	return f.sending, true
 }

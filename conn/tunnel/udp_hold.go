@@ -13,7 +13,7 @@ type heldDatagram struct {
 }
 
 // holdQueue is the datagrams of a session that came before the word of their flow's opening, or before its
-// target was found, oldest first.
+// target was found, oldest first. spec: TUN-35
 type holdQueue struct {
 	list  []heldDatagram
 	bytes int

@@ -39,23 +39,25 @@ const (
 type channelClass struct {
 	mode     conn.Mode
 	deadline time.Duration
+	playout  time.Duration
 	priority uint8
 }
 
-// options are those of a message on a channel of the class.
+// options are those of a message on a channel of the class. With a deadline, its latency is accepted: it is to be met
+// at the lowest cost.
 func (c *channelClass) options(channel uint16) conn.MessageOptions {
-	return conn.MessageOptions{Channel: channel, Mode: c.mode, Deadline: c.deadline, Priority: c.priority, More: true}
+	return conn.MessageOptions{Channel: channel, Mode: c.mode, Deadline: c.deadline, Playout: c.playout, Goal: conn.Economy, Priority: c.priority, More: true}
 }
 
 // classOf returns how a forward's datagrams are carried that fit a packet.
-func classOf(o *UDPOptions) channelClass {
+func classOf(o *UDPOptions) channelClass { // spec: TUN-37
 	switch {
 	case o.Deadline == 0:
 		return channelClass{mode: conn.Unreliable, deadline: plainDeadline, priority: plainPriority}
 	case o.ordered():
-		return channelClass{mode: conn.ReliableOrdered, deadline: o.Deadline, priority: mediaPriority}
+		return channelClass{mode: conn.ReliableOrdered, deadline: o.Deadline, playout: o.Playout, priority: mediaPriority}
 	}
-	return channelClass{mode: conn.ReliableUnordered, deadline: o.Deadline, priority: mediaPriority}
+	return channelClass{mode: conn.ReliableUnordered, deadline: o.Deadline, playout: o.Playout, priority: mediaPriority}
 }
 
 // largeClass is how those are carried that do not fit, where nothing else is repaired.
@@ -76,7 +78,7 @@ func (l *lanes) take(c channelClass) (channel uint16, ok bool) {
 			channel, ok = i, true
 		}
 	}
-	alone := c.mode == conn.ReliableOrdered && l.next < udpChannels-sharedChannels
+	alone := c.mode == conn.ReliableOrdered && l.next < udpChannels-sharedChannels // spec: TUN-38
 	if l.next < udpChannels && (!ok || alone && l.used[channel] > 0) {
 		channel, ok = l.next, true
 		l.classes[channel] = c

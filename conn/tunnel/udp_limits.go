@@ -20,8 +20,6 @@ const (
 	// maxSessionFlows is how many flows the other end of a session may open, each of which costs a socket and
 	// a small goroutine: as many as connections.
 	maxSessionFlows = DefaultMaxConnections
-	// maxSessionPorts is how many ports a client may have the server listen on in one session.
-	maxSessionPorts = 256
 	// maxResolving is how many host names are being resolved for one session at once.
 	maxResolving = 64
 
@@ -33,9 +31,6 @@ const (
 
 	// refusedPause is how long datagrams to a target that the other end refused are dropped before it is asked again.
 	refusedPause = 10 * time.Second
-	// listenPause is how long a client waits before it asks again to listen where it was refused: the session
-	// before may still have the port.
-	listenPause = 3 * time.Second
 
 	// maxDatagram is the largest UDP payload in bytes (RFC 8200 allows 65,535 with its header).
 	maxDatagram = 65527

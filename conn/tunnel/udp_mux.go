@@ -23,18 +23,21 @@ type udpMux struct {
 	running sync.WaitGroup
 	ctx     context.Context // ends with the session
 
-	mu       sync.Mutex
-	over     bool
-	lanes    lanes
-	large    uint16 // channel of datagrams that do not fit a packet; 0: none yet
-	nearNext uint64 // number of the next flow of this end
-	near     map[uint64]nearFlow
-	farNext  uint64 // all flows of the peer with smaller numbers were opened
-	far      map[uint64]*farFlow
-	held     holdQueue
-	solving  int // host names being resolved
-	lastTold time.Time
-	sweeper  *time.Timer
+	mu                  sync.Mutex
+	over                bool
+	lanes               lanes
+	large               uint16 // channel of datagrams that do not fit a packet; 0: none yet
+	nearNext            uint64 // number of the next flow of this end
+	near                map[uint64]nearFlow
+	farNext             uint64 // all flows of the peer with smaller numbers were opened
+	far                 map[uint64]*farFlow
+	held                holdQueue
+	solving             int                    // host names being resolved
+	ports               map[uint64]*udpPort    // that the peer asked for
+	asked               map[uint64]*udpReverse // that the peer was asked for
+	portLast, askedLast uint64                 // the numbers of the last ones
+	lastTold            time.Time
+	sweeper             *time.Timer
 
 	room   atomic.Int64 // bytes of a datagram that fits a packet
 	roomAt atomic.Int64 // when that was looked up, Unix ns
@@ -45,6 +48,8 @@ type farReach interface {
 	// reachTarget returns where datagrams to a target go, or why not. Names take time. end is called when the peer may
 	// not reach it any longer, and release when the flow has ended.
 	reachTarget(ctx context.Context, t Target, end func()) (c udpConn, release func(), refusal *RefusedError)
+	// listenUDP opens a port for the peer, likewise.
+	listenUDP(on Target, end func()) (s *udpSocket, release func(), refusal *RefusedError)
 }
 
 // newUDPMux returns the UDP of a session. dialer tells which end this is: flows of the end that dialled have
@@ -53,6 +58,7 @@ func newUDPMux(s session, dialer bool, reach farReach, count *udpCounters, log *
 	m := &udpMux{
 		session: s, log: log, reach: reach, count: count,
 		near: make(map[uint64]nearFlow), far: make(map[uint64]*farFlow),
+		ports: make(map[uint64]*udpPort), asked: make(map[uint64]*udpReverse),
 	}
 	if dialer {
 		m.farNext = 1
@@ -88,47 +94,37 @@ func (m *udpMux) run(ctx context.Context) {
 	}
 }
 
-// arena is where messages are received, with room for the largest one behind those that wait to be written.
-type arena [3 * (maxUDPMessage + 1)]byte
+// inbox is the memory in which the messages of a session are received.
+type inbox struct {
+	in  [maxWrites]conn.Received
+	out writeQueue
+}
 
-var arenas = sync.Pool{New: func() any { return new(arena) }}
-
-// noWaiting is a context that has ended: with it only what is there is received.
-var noWaiting = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}()
+var inboxes = sync.Pool{New: func() any { return new(inbox) }}
 
 // receiveAll takes all messages that have come.
 func (m *udpMux) receiveAll() error {
-	room := arenas.Get().(*arena)
-	defer arenas.Put(room)
-	var out writeQueue
-	defer out.flush()
-	for used := 0; ; {
-		msg, err := m.session.ReceiveMessageInto(noWaiting, room[used:used+maxUDPMessage])
-		switch {
-		case errors.Is(err, context.Canceled):
+	b := inboxes.Get().(*inbox)
+	for {
+		n := m.session.ReceiveBatch(b.in[:])
+		for i := range b.in[:n] {
+			if err := m.receive(&b.in[i].Message, &b.out); err != nil {
+				return err // the memory is forgotten: a message that is too large made it grow
+			}
+		}
+		b.out.flush()
+		if n < len(b.in) {
+			inboxes.Put(b)
 			return nil
-		case errors.Is(err, io.ErrShortBuffer):
-			return errControl
-		case err != nil:
-			return err
-		}
-		if err := m.receive(msg, &out); err != nil {
-			return err
-		}
-		used += len(msg.Data)
-		if out.len() == 0 || used > len(room)-maxUDPMessage {
-			out.flush()
-			used = 0
 		}
 	}
 }
 
 // receive acts on one message.
-func (m *udpMux) receive(msg conn.Message, out *writeQueue) error {
+func (m *udpMux) receive(msg *conn.Message, out *writeQueue) error {
+	if len(msg.Data) > maxUDPMessage { // spec: TUN-36
+		return errControl
+	}
 	if msg.Channel == controlChannel {
 		c, err := parseControl(msg.Data)
 		if err != nil {
@@ -137,7 +133,7 @@ func (m *udpMux) receive(msg conn.Message, out *writeQueue) error {
 		return m.control(&c)
 	}
 	id, n := consumeVarint(msg.Data)
-	if n == 0 {
+	if n == 0 { // spec: TUN-36
 		return errControl
 	}
 	data := msg.Data[n:]
@@ -149,7 +145,7 @@ func (m *udpMux) receive(msg conn.Message, out *writeQueue) error {
 			m.count.stale.Add(1) // the flow has ended here; the peer does not know yet
 			return nil
 		}
-		f.deliver(data, out)
+		f.owner.deliver(f, data, out)
 		return nil
 	}
 	m.toFar(id, data)
@@ -163,7 +159,7 @@ func (m *udpMux) isMine(id uint64) bool { return id&1 == m.nearNext&1 }
 func (m *udpMux) control(c *control) error {
 	switch c.kind {
 	case controlOpen, controlInbound:
-		if m.isMine(c.number) || c.number < m.farNext {
+		if m.isMine(c.number) || c.number < m.farNext { // spec: TUN-31
 			return errControl
 		}
 		m.openFar(c)
@@ -173,11 +169,17 @@ func (m *udpMux) control(c *control) error {
 		} else {
 			m.dropFar(c.number)
 		}
+	case controlListen:
+		return m.listenFor(c)
+	case controlListening:
+		m.listening(c)
+	case controlUnlisten:
+		m.closePort(c.number)
 	}
 	return nil
 }
 
-// tell sends a control message. It leaves with the next flush.
+// tell sends a control message. It leaves with the next flush. spec: TUN-30
 func (m *udpMux) tell(b []byte) error {
 	return m.session.SendMessage(b, conn.MessageOptions{
 		Channel: controlChannel, Mode: conn.ReliableOrdered, Priority: controlPriority, More: true,
@@ -197,7 +199,7 @@ type sending struct {
 // send queues a datagram: packet is the flow's number and size bytes of data. It never waits.
 func (m *udpMux) send(s *sending, packet []byte, size int) error {
 	o := s.class.options(s.channel)
-	if s.class.mode == conn.Unreliable && size > m.fits() {
+	if s.class.mode == conn.Unreliable && size > m.fits() { // spec: TUN-37
 		if c, ok := m.largeChannel(); ok {
 			o = largeClass.options(c)
 		}
@@ -233,15 +235,19 @@ func (m *udpMux) largeChannel() (uint16, bool) {
 func (m *udpMux) closeAll() {
 	m.mu.Lock()
 	m.over = true
-	far := m.far
-	m.near, m.far = nil, nil
+	far, ports := m.far, m.ports
+	m.near, m.far, m.ports, m.asked = nil, nil, nil, nil
 	m.held.clear()
-	m.count.flows.Add(-int64(len(far)))
 	if m.sweeper != nil {
 		m.sweeper.Stop()
 	}
 	m.mu.Unlock()
 	for _, f := range far {
+		f.count.flows.Add(-1)
 		f.close()
+	}
+	for _, p := range ports {
+		p.close()
+		p.release()
 	}
 }

@@ -14,6 +14,10 @@ type UDPOptions struct {
 	// Deadline is how long a datagram is worth something, beyond the one-way delay of the path: until then
 	// what is lost is sent again, then it is given up. 0: nothing is sent again. 1 ms to 30 s, in ms.
 	Deadline time.Duration
+	// Playout has datagrams given out at a constant time after they came in: the one-way delay of the path and
+	// Playout later, so that jitter and repair do not show. 0: as soon as they have come. At least Deadline, which is
+	// the same when it is not given. 1 ms to 30 s, in ms.
+	Playout time.Duration
 	// Unordered gives datagrams out as they come. Without it those of a forward with a Deadline wait, within
 	// it, for the ones before them. Forwards without a Deadline are never ordered.
 	Unordered bool
@@ -28,7 +32,7 @@ const (
 // ordered tells whether datagrams of one flow keep their order.
 func (o *UDPOptions) ordered() bool { return o.Deadline > 0 && !o.Unordered }
 
-// parseUDPOptions reads what follows the '?' of a UDP forward: deadline=150ms&ordered=false. Errors are
+// parseUDPOptions reads what follows the '?' of a UDP forward: deadline=150ms&playout=200ms&ordered=false. Errors are
 // one line and say what to write instead.
 func parseUDPOptions(s string) (o UDPOptions, err error) {
 	seen := make(map[string]bool)
@@ -45,6 +49,12 @@ func parseUDPOptions(s string) (o UDPOptions, err error) {
 			return o, err
 		}
 	}
+	if !seen["deadline"] {
+		o.Deadline = o.Playout
+	}
+	if o.Playout > 0 && o.Playout < o.Deadline {
+		return o, fmt.Errorf("playout=%v is shorter than deadline=%v: what is repaired later would be late; write playout=%v", o.Playout, o.Deadline, o.Deadline)
+	}
 	if seen["ordered"] && o.Deadline == 0 {
 		return o, fmt.Errorf("ordered= needs deadline=: order is kept by waiting, and the deadline says how long")
 	}
@@ -55,6 +65,8 @@ func (o *UDPOptions) set(name, value string) (err error) {
 	switch name {
 	case "deadline":
 		o.Deadline, err = parseMillis(name, value, minDeadline, maxDeadline)
+	case "playout":
+		o.Playout, err = parseMillis(name, value, minDeadline, maxDeadline)
 	case "ordered":
 		var ordered bool
 		if ordered, err = strconv.ParseBool(value); err != nil {
@@ -62,7 +74,7 @@ func (o *UDPOptions) set(name, value string) (err error) {
 		}
 		o.Unordered = !ordered
 	default:
-		return fmt.Errorf("unknown option %q; UDP forwards take deadline= and ordered=", name)
+		return fmt.Errorf("unknown option %q; UDP forwards take deadline=, playout= and ordered=", name)
 	}
 	return err
 }
@@ -85,6 +97,9 @@ func (o UDPOptions) String() string {
 		return ""
 	}
 	s := "deadline=" + o.Deadline.String()
+	if o.Playout > 0 {
+		s += "&playout=" + o.Playout.String()
+	}
 	if o.Unordered {
 		s += "&ordered=false"
 	}

@@ -17,9 +17,10 @@ type udpPort struct {
 	socket   *udpSocket
 	forward  Forward        // of one port
 	listener uint64         // the peer asked for the port, by this number; 0: a forward of this end
+	release  func()         // of a listener
 	mux      func() *udpMux // of the present session, nil without one
 	log      *slog.Logger
-	count    udpCounters
+	count    *udpCounters
 
 	mu       sync.Mutex
 	flows    map[netip.AddrPort]*udpFlow
@@ -29,8 +30,16 @@ type udpPort struct {
 	scratch  []byte    // of announcements
 }
 
-func newUDPPort(s *udpSocket, f Forward, mux func() *udpMux, log *slog.Logger) *udpPort {
-	return &udpPort{socket: s, forward: f, mux: mux, log: log, flows: make(map[netip.AddrPort]*udpFlow)}
+// peerFlow is what a port knows of a flow.
+type peerFlow struct {
+	peer         netip.AddrPort // the program's address
+	local        netip.AddrPort // ours, to which it writes; zero: the socket has one only
+	newer, older *udpFlow       // by their last datagrams
+	last         time.Time
+}
+
+func newUDPPort(s *udpSocket, f Forward, mux func() *udpMux, count *udpCounters, log *slog.Logger) *udpPort {
+	return &udpPort{socket: s, forward: f, mux: mux, count: count, log: log, flows: make(map[netip.AddrPort]*udpFlow)}
 }
 
 // run carries datagrams until ctx ends or the port is closed, and returns once its goroutines have.
@@ -104,22 +113,16 @@ func (p *udpPort) flowOf(m *udpMux, msg *udp.Message, now time.Time) (s sending,
 	defer p.mu.Unlock()
 	f := p.flows[msg.Remote]
 	if f == nil {
-		f = &udpFlow{owner: p, peer: msg.Remote, local: msg.Local}
+		f = &udpFlow{owner: p, peerFlow: peerFlow{peer: msg.Remote, local: msg.Local}}
 		p.admit(f)
 	}
 	p.touch(f, now)
-	if now.Before(f.refused) {
-		return s, false
-	}
-	if f.mux != m && m.openNear(f) != nil {
-		return s, false
-	}
-	return f.sending, true
+	return f.open(m, now)
 }
 
 // admit takes a new flow in. The one that was silent for longest makes room.
 func (p *udpPort) admit(f *udpFlow) {
-	if len(p.flows) >= maxPortFlows {
+	if len(p.flows) >= maxPortFlows { // spec: TUN-34
 		p.end(p.oldest)
 		p.count.evicted.Add(1)
 	}
@@ -134,23 +137,24 @@ func (p *udpPort) end(f *udpFlow) {
 	delete(p.flows, f.peer)
 	p.count.flows.Add(-1)
 	p.unlink(f)
-	if m := f.mux; m != nil {
-		f.mux = nil
-		m.closeNear(f.sending.id)
-	}
+	f.end()
 }
+
+// deliver gives a program a datagram, once out is flushed.
+func (p *udpPort) deliver(f *udpFlow, data []byte, out *writeQueue) {
+	p.mu.Lock()
+	p.touch(f, time.Now())
+	p.mu.Unlock()
+	out.add(p, udp.Message{Data: data, Remote: f.peer, Local: f.local})
+}
+
+func (p *udpPort) options() *UDPOptions { return &p.forward.UDP }
 
 // closed takes note that the peer has ended a flow in session m.
 func (p *udpPort) closed(f *udpFlow, m *udpMux, c *control) {
 	now := time.Now()
 	p.mu.Lock()
-	if f.mux == m {
-		f.mux = nil
-	}
-	refused := c.code != CodeConnected
-	if refused {
-		f.refused = now.Add(refusedPause)
-	}
+	refused := f.over(m, c, now)
 	report := refused && now.Sub(p.reported) >= refusedPause
 	if report {
 		p.reported = now
@@ -169,7 +173,7 @@ func (p *udpPort) announcement(id uint64) []byte {
 	b := p.scratch[:0]
 	if p.listener != 0 {
 		b = appendVarint(append(b, controlInbound), id)
-		b = appendUDPOptions(appendVarint(b, p.listener), &p.forward.UDP)
+		b = appendVarint(b, p.listener)
 	} else {
 		b = appendVarint(append(b, controlOpen), id)
 		b = appendUDPRequest(b, p.forward.Target, &p.forward.UDP)
@@ -178,7 +182,7 @@ func (p *udpPort) announcement(id uint64) []byte {
 	return b
 }
 
-// sweep ends flows that were silent for long.
+// sweep ends flows that were silent for long. spec: TUN-43
 func (p *udpPort) sweep(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

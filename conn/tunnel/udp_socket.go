@@ -27,7 +27,7 @@ func (r *flowReader) readOne(give func(packet []byte, size int)) error {
 	return nil
 }
 
-// dialUDP opens a socket to one target.
+// dialUDP opens a socket to one target. spec: TUN-44
 func dialUDP(a netip.AddrPort) (udpConn, error) {
 	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(a))
 	if err != nil {
@@ -58,8 +58,6 @@ type writeQueue struct {
 
 // maxWrites is how many datagrams are written together.
 const maxWrites = 64
-
-func (q *writeQueue) len() int { return len(q.msgs) }
 
 // add queues a datagram that stays where it is until flush.
 func (q *writeQueue) add(p *udpPort, m udp.Message) {

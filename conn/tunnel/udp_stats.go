@@ -87,3 +87,11 @@ func (s *UDPStats) add(o UDPStats) {
 	s.Evicted += o.Evicted
 	s.Unanswered += o.Unanswered
 }
+
+// forward is what all kinds of forwards say of themselves.
+func (s *UDPStats) forward(name string) ForwardStats {
+	return ForwardStats{
+		Forward: name, Open: int64(s.Flows), Total: int64(s.Opened), Refused: int64(s.Refused),
+		Sent: int64(s.InBytes), Received: int64(s.OutBytes), UDP: s,
+	}
+}

@@ -14,7 +14,7 @@ const controlChannel = 0
 // Kinds of control messages, their first octet.
 const (
 	controlOpen      = 1 // flow, request: a flow to a target
-	controlInbound   = 2 // flow, listener, options: a flow from a port that the peer asked to listen on
+	controlInbound   = 2 // flow, listener: a flow from a port that the peer asked to listen on
 	controlClose     = 3 // flow, reply: the flow is over, or was refused
 	controlListen    = 4 // listener, request: listen there
 	controlListening = 5 // listener, reply
@@ -25,6 +25,7 @@ const (
 const (
 	optionDeadline  = 1 // 2 octets: ms
 	optionUnordered = 2 // empty
+	optionPlayout   = 3 // 2 octets: ms
 )
 
 // maxFlowID is the largest number of a flow or a listener, which is never used again in its session.
@@ -46,7 +47,7 @@ type control struct {
 }
 
 // appendVarint appends v as chapter 1 writes numbers: in 1, 2, 4 or 8 octets (RFC 9000, section 16).
-func appendVarint(b []byte, v uint64) []byte {
+func appendVarint(b []byte, v uint64) []byte { // spec: WIRE-2
 	switch {
 	case v < 1<<6:
 		return append(b, byte(v))
@@ -84,10 +85,8 @@ func appendUDPRequest(b []byte, t Target, o *UDPOptions) []byte {
 func appendUDPOptions(b []byte, o *UDPOptions) []byte {
 	start := len(b)
 	b = append(b, 0, 0)
-	if o.Deadline > 0 {
-		b = append(b, 0, optionDeadline, 0, 2)
-		b = binary.BigEndian.AppendUint16(b, uint16(o.Deadline/time.Millisecond))
-	}
+	b = appendMillis(b, optionDeadline, o.Deadline)
+	b = appendMillis(b, optionPlayout, o.Playout)
 	if o.Unordered {
 		b = append(b, 0, optionUnordered, 0, 0)
 	}
@@ -95,9 +94,17 @@ func appendUDPOptions(b []byte, o *UDPOptions) []byte {
 	return b
 }
 
+// appendMillis appends an option with a time, unless it is 0.
+func appendMillis(b []byte, kind byte, d time.Duration) []byte {
+	if d == 0 {
+		return b
+	}
+	return binary.BigEndian.AppendUint16(append(b, 0, kind, 0, 2), uint16(d/time.Millisecond))
+}
+
 // parseControl reads a control message. It returns errControl for one that cannot be understood; a request
 // that can be, but not be carried, has its reason in bad.
-func parseControl(b []byte) (c control, err error) {
+func parseControl(b []byte) (c control, err error) { // spec: TUN-36
 	if len(b) == 0 {
 		return c, errControl
 	}
@@ -112,12 +119,9 @@ func parseControl(b []byte) (c control, err error) {
 	case controlOpen, controlListen:
 		return c, c.readRequest(rest)
 	case controlInbound:
-		parent, n := consumeVarint(rest)
-		if n == 0 || len(rest) < n+2 {
+		if c.parent, n = consumeVarint(rest); n == 0 || n != len(rest) {
 			return c, errControl
 		}
-		c.parent = parent
-		return c, c.readOptions(rest[n:])
 	case controlClose, controlListening:
 		r := bytes.NewReader(rest)
 		if c.code, c.reason, err = readReply(r); err != nil || r.Len() > 0 {
@@ -134,7 +138,7 @@ func parseControl(b []byte) (c control, err error) {
 }
 
 // readRequest reads the layout of chapter 12.2 with the network UDP.
-func (c *control) readRequest(b []byte) error {
+func (c *control) readRequest(b []byte) error { // spec: TUN-32
 	r := bytes.NewReader(b)
 	request, err := readUDPRequest(r)
 	switch {
@@ -177,7 +181,7 @@ func readUDPRequest(r io.Reader) (t Target, err error) {
 }
 
 // readOptions reads the options that end a message, with their length in front.
-func (c *control) readOptions(b []byte) error {
+func (c *control) readOptions(b []byte) error { // spec: TUN-33
 	if len(b) < 2 || int(binary.BigEndian.Uint16(b)) != len(b)-2 || len(b)-2 > maxOptions {
 		c.bad = CodeMalformed
 		return nil
@@ -200,14 +204,20 @@ func (c *control) readOptions(b []byte) error {
 func (c *control) setOption(kind uint16, value []byte) bool {
 	switch kind {
 	case optionDeadline:
-		if len(value) != 2 {
-			return false
-		}
-		c.udp.Deadline = time.Duration(binary.BigEndian.Uint16(value)) * time.Millisecond
-		return c.udp.Deadline >= minDeadline && c.udp.Deadline <= maxDeadline
+		return setMillis(&c.udp.Deadline, value)
+	case optionPlayout:
+		return setMillis(&c.udp.Playout, value)
 	case optionUnordered:
 		c.udp.Unordered = true
 		return len(value) == 0
 	}
 	return true
+}
+
+func setMillis(d *time.Duration, value []byte) bool {
+	if len(value) != 2 {
+		return false
+	}
+	*d = time.Duration(binary.BigEndian.Uint16(value)) * time.Millisecond
+	return *d >= minDeadline && *d <= maxDeadline
 }

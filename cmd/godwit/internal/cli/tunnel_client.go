@@ -54,6 +54,7 @@ UDP forwards are written udp://LISTEN:PORT=udp://TARGET:PORT?OPTIONS, with range
 5004-5005 where ports belong together. Each local program has a flow of its own and gets its own answers. As it
 is, a datagram that is lost stays lost, as programs for UDP expect. With options, joined by &:
   deadline=150ms  lost datagrams are sent again for so long beyond the delay of the path, and given out in order
+  playout=200ms   each is given out so long after it came in, beyond the delay of the path: no jitter
   ordered=false   they are given out as they come
 
 --reverse has the server listen, where it allows that, and carries the connections to a target that the

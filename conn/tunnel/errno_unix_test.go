@@ -1,0 +1,7 @@
+//go:build !windows
+
+package tunnel
+
+import "syscall"
+
+var refusedError error = syscall.ECONNREFUSED

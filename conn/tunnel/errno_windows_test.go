@@ -1,0 +1,5 @@
+package tunnel
+
+import "golang.org/x/sys/windows"
+
+var refusedError error = windows.WSAECONNREFUSED
