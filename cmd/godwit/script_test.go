@@ -24,7 +24,9 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"fails": fails},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fails": fails, "udpecho": udpEcho, "udpports": udpPorts, "udpask": udpAsk,
+		},
 	})
 }
 

@@ -21,7 +21,7 @@ import (
 
 // ends is a tunnel over real sessions and sockets.
 type ends struct {
-	t         *testing.T
+	t         testing.TB
 	serverLog *logBuffer
 	clientLog *logBuffer
 	server    ServerConfig

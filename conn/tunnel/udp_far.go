@@ -236,8 +236,9 @@ func (f *farFlow) write(c udpConn, data []byte) {
 // read carries the target's answers until the flow ends.
 func (f *farFlow) read(c udpConn) {
 	r := newFlowReader(c, f.sending.id)
+	answer := f.answer // made once
 	for {
-		err := r.read(f.answer)
+		err := r.read(answer)
 		f.mux.flush()
 		switch {
 		case err == nil:

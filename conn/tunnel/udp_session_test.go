@@ -15,7 +15,7 @@ import (
 const anyUDP = "udp://127.0.0.0/8:1-65535"
 
 // udpEcho answers every datagram with itself until the test ends.
-func udpEcho(t *testing.T) Target {
+func udpEcho(t testing.TB) Target {
 	t.Helper()
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func udpTarget(a net.Addr) Target {
 }
 
 // startUDP is a tunnel over real sessions and sockets with UDP forwards.
-func startUDP(t *testing.T, forwards ...Forward) *ends {
+func startUDP(t testing.TB, forwards ...Forward) *ends {
 	e := &ends{t: t}
 	e.server = ServerConfig{Listen: "127.0.0.1:0", PresharedKey: testUDPKey, Allow: rules(t, anyUDP)}
 	e.server.Listen = e.startServer().String()
