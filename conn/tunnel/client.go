@@ -32,6 +32,12 @@ type ClientConfig struct {
 	// Redirect is the TCP address that a Linux packet filter redirects connections to, HOST:PORT;
 	// each goes on to where it was going. Empty: none.
 	Redirect string
+	// SOCKS5 is the TCP address, HOST:PORT, where programs are served by SOCKS 5 (RFC 1928): connections and datagrams
+	// to any target that the server allows. Empty: none.
+	SOCKS5 string
+	// SOCKS5Users are the passwords of SOCKS users (RFC 1929), each of 1 to 255 octets as are the names. Nil: nobody
+	// needs one.
+	SOCKS5Users map[string]string
 	// Wait is how long a connection waits for a session. 0: DefaultWait.
 	Wait time.Duration
 	// MaxConnections bounds the connections of this client. 0: DefaultMaxConnections.
@@ -45,6 +51,7 @@ type ClientConfig struct {
 type Client struct {
 	config atomic.Pointer[ClientConfig] // replaced by Apply
 	log    *slog.Logger
+	began  time.Time
 	dialer *dialer
 	keeper *keeper
 	open   atomic.Int64           // connections, of all parts together
@@ -76,7 +83,7 @@ func NewClient(config ClientConfig) (*Client, error) {
 
 // newClient is a client without ports.
 func newClient(config ClientConfig) *Client {
-	c := &Client{log: logger(config.Logger), dialer: newDialer()}
+	c := &Client{log: logger(config.Logger), began: time.Now(), dialer: newDialer()}
 	c.config.Store(config.withDefaults())
 	c.keeper = newKeeper(func() string { return c.config.Load().Server }, c.dial, c.log)
 	c.keeper.serve = c.serveSession
@@ -98,7 +105,7 @@ func (c *ClientConfig) Validate() error {
 	switch {
 	case c.PeerKey.IsZero() && c.PresharedKey.IsZero():
 		return ErrNoServerKey
-	case len(c.Forwards) == 0 && len(c.Reverse) == 0 && c.Redirect == "":
+	case len(c.Forwards) == 0 && len(c.Reverse) == 0 && c.Redirect == "" && c.SOCKS5 == "":
 		return ErrNoForward
 	case c.Redirect != "" && !redirectSupported:
 		return errNoRedirect

@@ -41,5 +41,11 @@ func (c *Client) plans(config *ClientConfig) []plan {
 			open: func() (part, error) { return c.openPort("redirect "+at, at, c.serveRedirected) },
 		})
 	}
+	if at := config.SOCKS5; at != "" {
+		plans = append(plans, plan{
+			key: "socks5 " + at, listen: "tcp://" + at, what: "SOCKS clients",
+			open: func() (part, error) { return c.openSocks(at, config.SOCKS5Users != nil) },
+		})
+	}
 	return plans
 }

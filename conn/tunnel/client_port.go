@@ -16,6 +16,7 @@ type port struct {
 	listener *net.TCPListener
 	serve    func(ctx context.Context, p *port, c *net.TCPConn) error // carries one connection to its end
 	count    counters
+	udp      *udpCounters // of SOCKS clients; nil for others
 }
 
 func (c *Client) openPort(name, address string, serve func(context.Context, *port, *net.TCPConn) error) (*port, error) {
@@ -45,9 +46,17 @@ func (c *Client) serveRedirected(ctx context.Context, p *port, tcp *net.TCPConn)
 	return p.forward(ctx, tcp, TargetFromAddr(dst))
 }
 
-func (p *port) addr() net.Addr      { return p.listener.Addr() }
-func (p *port) close() error        { return p.listener.Close() }
-func (p *port) stats() ForwardStats { return p.count.stats(p.name) }
+func (p *port) addr() net.Addr { return p.listener.Addr() }
+func (p *port) close() error   { return p.listener.Close() }
+
+func (p *port) stats() ForwardStats {
+	s := p.count.stats(p.name)
+	if p.udp != nil {
+		udp := p.udp.stats()
+		s.UDP = &udp
+	}
+	return s
+}
 
 // run takes connections until ctx ends.
 func (p *port) run(ctx context.Context) error {

@@ -221,6 +221,7 @@ func (s *fakeSession) SendMessage([]byte, conn.MessageOptions) error { return s.
 func (s *fakeSession) ReceiveBatch([]conn.Received) int              { return 0 }
 func (s *fakeSession) Flush() error                                  { return s.Err() }
 func (s *fakeSession) Stats() conn.Stats                             { return conn.Stats{} }
+func (s *fakeSession) Peer() conn.PeerInfo                           { return conn.PeerInfo{} }
 
 func (s *fakeSession) ReceiveMessageInto(ctx context.Context, _ []byte) (conn.Message, error) {
 	select {

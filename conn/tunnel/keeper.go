@@ -22,7 +22,8 @@ const (
 // held is a session with a context that ends with it, so that what depends on the session ends too.
 type held struct {
 	session
-	ctx context.Context
+	ctx   context.Context
+	began time.Time
 }
 
 // keeper keeps one session to the server up for as long as it runs.
@@ -32,10 +33,11 @@ type keeper struct {
 	server func() string                        // its address, for the log
 	serve  func(ctx context.Context, s session) // runs beside each session until it ends; nil: nothing does
 
-	mu      sync.Mutex
-	current *held         // nil while there is none
-	wanted  int           // counts calls of redial: sessions that were dialled before one are not kept
-	changed chan struct{} // closed and replaced when current changes
+	mu       sync.Mutex
+	current  *held         // nil while there is none
+	sessions uint64        // so far
+	wanted   int           // counts calls of redial: sessions that were dialled before one are not kept
+	changed  chan struct{} // closed and replaced when current changes
 
 	reported string // the last trouble that was reported; empty while all is well
 	short    int    // sessions in a row that did not become stable
@@ -68,7 +70,7 @@ func (k *keeper) hold(ctx context.Context, s session, wanted int) (stable bool) 
 	defer stop()
 	sessionCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if !k.set(&held{session: s, ctx: sessionCtx}, wanted) {
+	if !k.set(&held{session: s, ctx: sessionCtx, began: time.Now()}, wanted) {
 		_ = s.CloseWithError(closeDone, "client configured anew")
 		return true
 	}
@@ -131,6 +133,7 @@ func (k *keeper) set(s *held, wanted int) bool {
 	if k.wanted != wanted {
 		return false
 	}
+	k.sessions++
 	k.replace(s)
 	return true
 }

@@ -111,9 +111,9 @@ func (l *listening) accept(ctx context.Context, end func(), conns *sync.WaitGrou
 // serve carries one connection to the client.
 func (l *listening) serve(ctx context.Context, tcp *net.TCPConn) {
 	v := l.v
-	defer v.count.open.Add(-1)
+	defer v.open.Add(-1)
 	err := errBusy
-	if v.count.open.Add(1) <= int64(v.server.config.Load().MaxConnections) { // spec: TUN-16
+	if v.open.Add(1) <= int64(v.server.config.Load().MaxConnections) { // spec: TUN-16
 		l.count.open.Add(1)
 		defer l.count.open.Add(-1)
 		err = l.carry(ctx, tcp)

@@ -46,6 +46,8 @@ type Server struct {
 	dialer *dialer
 	began  time.Time
 
+	sessionCount atomic.Uint64 // sessions so far
+
 	applying sync.Mutex // one Apply at a time
 
 	mu             sync.Mutex // not held while listener accepts

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-net/godwit/conn"
@@ -15,11 +16,13 @@ import (
 type serving struct {
 	server  *Server
 	session session
+	number  uint64           // among the sessions of the server
 	key     crypto.PublicKey // of the client; zero: it is anonymous
 	log     *slog.Logger
 	holds   holds
 	began   time.Time
-	count   counters
+	open    atomic.Int64 // streams in use and connections of listening ports, which MaxConnections bounds
+	count   counters     // of connections to targets
 	udp     udpCounters
 
 	mu      sync.Mutex
@@ -27,7 +30,7 @@ type serving struct {
 }
 
 func newServing(s *Server, sess session, key crypto.PublicKey, log *slog.Logger) *serving {
-	v := &serving{server: s, session: sess, key: key, log: log, began: time.Now(), listens: make(map[*listening]struct{})}
+	v := &serving{server: s, number: s.sessionCount.Add(1), session: sess, key: key, log: log, began: time.Now(), listens: make(map[*listening]struct{})}
 	v.holds.rights = v.rights
 	return v
 }
@@ -67,8 +70,8 @@ func (v *serving) run(ctx context.Context) {
 
 // serveStream reads the request of a stream, connects, answers, and carries the connection.
 func (v *serving) serveStream(ctx context.Context, t stream) {
-	defer v.count.open.Add(-1)
-	busy := v.count.open.Add(1) > int64(v.server.config.Load().MaxConnections)
+	defer v.open.Add(-1)
+	busy := v.open.Add(1) > int64(v.server.config.Load().MaxConnections)
 	target, err := readRequestInTime(t)
 	if err != nil {
 		if refusal := requestRefusal(t, err); refusal != nil {
@@ -91,6 +94,8 @@ func (v *serving) serveStream(ctx context.Context, t stream) {
 
 // connect connects a stream to a target and carries it to its end.
 func (v *serving) connect(ctx context.Context, t stream, target Target) {
+	v.count.open.Add(1)
+	defer v.count.open.Add(-1)
 	c, to, refusal := v.server.dialer.dial(ctx, v.rights().Allow, target)
 	if refusal != nil {
 		v.refuse(t, refusal)

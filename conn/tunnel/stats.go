@@ -1,6 +1,43 @@
 package tunnel
 
-import "sync/atomic"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/crypto"
+)
+
+// ClientStats is what a client has seen so far.
+type ClientStats struct {
+	Began    time.Time
+	Sessions uint64         // so far, the present one included
+	Session  *SessionStats  // nil: there is none at this moment
+	Forwards []ForwardStats // in the order of the configuration
+}
+
+// ServerStats is what a server has seen so far.
+type ServerStats struct {
+	Began    time.Time
+	Endpoint conn.EndpointStats // of the present port
+	Sessions []SessionStats     // at this moment, the oldest first
+}
+
+// SessionStats is what one end of a session has seen so far.
+type SessionStats struct {
+	Number  uint64           // counts the sessions of this end from 1
+	Client  string           // its name at a server; empty at a client
+	Key     crypto.PublicKey // of the client, at a server; zero: it is anonymous
+	Remote  netip.AddrPort   // where the other end is now
+	Began   time.Time
+	Session conn.Stats
+	// At a server: connections and flows of the client to targets, and the ports that the server listens on for it.
+	Targets ForwardStats
+	Reverse []ForwardStats
+}
 
 // ForwardStats counts the connections of one forward.
 type ForwardStats struct {
@@ -23,4 +60,51 @@ func (c *counters) stats(name string) ForwardStats {
 		Forward: name, Open: c.open.Load(), Total: c.total.Load(), Refused: c.refused.Load(),
 		Sent: c.sent.Load(), Received: c.received.Load(),
 	}
+}
+
+// Stats returns what the client has seen so far.
+func (c *Client) Stats() ClientStats {
+	s := ClientStats{Began: c.began}
+	s.Session, s.Sessions = c.keeper.stats()
+	for _, r := range c.list() {
+		s.Forwards = append(s.Forwards, r.part.stats())
+	}
+	return s
+}
+
+// stats returns what the present session has seen, nil without one, and how many there were.
+func (k *keeper) stats() (s *SessionStats, sessions uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.current != nil {
+		s = &SessionStats{Number: k.sessions, Remote: k.current.Peer().Addr, Began: k.current.began, Session: k.current.Stats()}
+	}
+	return s, k.sessions
+}
+
+// Stats returns what the server has seen so far.
+func (s *Server) Stats() ServerStats {
+	st := ServerStats{Began: s.began, Endpoint: s.current().Stats()}
+	for _, v := range s.serving() {
+		st.Sessions = append(st.Sessions, v.stats())
+	}
+	slices.SortFunc(st.Sessions, func(a, b SessionStats) int { return int(a.Number) - int(b.Number) })
+	return st
+}
+
+func (v *serving) stats() SessionStats {
+	s := SessionStats{
+		Number: v.number, Client: clientName(v.server.config.Load().Authorized, v.key), Key: v.key, Remote: v.session.Peer().Addr,
+		Began: v.began, Session: v.session.Stats(), Targets: v.count.stats(""),
+	}
+	if udp := v.udp.stats(); udp.Opened > 0 {
+		s.Targets.UDP = &udp
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for l := range v.listens {
+		s.Reverse = append(s.Reverse, l.count.stats(l.on.String()))
+	}
+	slices.SortFunc(s.Reverse, func(a, b ForwardStats) int { return strings.Compare(a.Forward, b.Forward) })
+	return s
 }
