@@ -36,7 +36,7 @@ func readConfigFile(path string, options any, flags *pflag.FlagSet) (*configFile
 	c.used = append(c.used, path)
 	var err error
 	if c.data, err = readBounded(path, maxConfigFile); err != nil {
-		return nil, err
+		return nil, usagef("--config: %w: name a TOML file", err)
 	}
 	given := reflect.ValueOf(options).Elem()
 	fromFile := reflect.New(given.Type())
@@ -63,12 +63,12 @@ func readConfigFile(path string, options any, flags *pflag.FlagSet) (*configFile
 func readBounded(path string, limit int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, usagef("--config: %w: name a TOML file", err)
+		return nil, usageError{err}
 	}
 	defer func() { _ = f.Close() }()
 	data, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, usagef("--config: %w: name a TOML file", err)
+		return nil, usageError{err}
 	}
 	if int64(len(data)) > limit {
 		return nil, usagef("%s: larger than %d bytes, so not a config file", path, limit)
@@ -124,14 +124,19 @@ func (c *configFile) where(place string) string {
 	return c.path + " line " + strconv.Itoa(line)
 }
 
-// file notes a path as one that is read, and makes it absolute when it stands in the config file, where it is
-// relative to that file.
+// file is the path of a file that is read, which is noted.
 func (c *configFile) file(key, path string) string {
-	if c.keys[key] && path != "" && !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(c.path), path)
-	}
+	path = c.relative(key, path)
 	c.used = append(c.used, path)
 	return path
+}
+
+// relative makes a path absolute that stands in the config file, where it is relative to that file.
+func (c *configFile) relative(key, path string) string {
+	if !c.keys[key] || path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(c.path), path)
 }
 
 // checkHostPort refuses a value that is missing or is no HOST:PORT.

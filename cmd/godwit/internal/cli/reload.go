@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -28,9 +29,10 @@ type reloader struct {
 	seen   [sha256.Size]byte // of the files when they were read last
 }
 
-// newReloader watches the files of a configuration that was read just now. The caller calls run, then close.
-func newReloader(log *slog.Logger, files []string, reload func() ([]string, error)) *reloader {
-	r := &reloader{log: log, reload: reload, hangup: make(chan os.Signal, 1)}
+// newReloader watches the files of a configuration, which had a fingerprint when they were read. The caller calls run,
+// then close.
+func newReloader(log *slog.Logger, files []string, seen [sha256.Size]byte, reload func() ([]string, error)) *reloader {
+	r := &reloader{log: log, reload: reload, hangup: make(chan os.Signal, 1), seen: seen}
 	signal.Notify(r.hangup, syscall.SIGHUP)
 	var err error
 	if r.watch, err = fsnotify.NewWatcher(); err != nil {
@@ -50,7 +52,7 @@ func (r *reloader) close() {
 // follow watches the folders of files: a file that is replaced by a rename is another file, in the same folder. Where
 // a file is a link, the folder that it leads to is watched too.
 func (r *reloader) follow(files []string) {
-	r.files, r.seen = files, fingerprint(files)
+	r.files = files
 	if r.watch == nil {
 		return
 	}
@@ -74,13 +76,14 @@ func (r *reloader) run(ctx context.Context) {
 	if r.watch != nil {
 		events, errors = r.watch.Events, r.watch.Errors
 	}
-	var settled <-chan time.Time
+	settled := time.After(0) // here and below: files may have changed between the reading and the watching
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-r.hangup:
 			r.apply()
+			settled = time.After(settleTime)
 		case err := <-errors:
 			r.log.Warn("files may have changed unseen; send SIGHUP after a change", "reason", err)
 		case <-events:
@@ -91,6 +94,7 @@ func (r *reloader) run(ctx context.Context) {
 			settled = nil
 			if fingerprint(r.files) != r.seen {
 				r.apply()
+				settled = time.After(settleTime)
 			}
 		}
 	}
@@ -98,13 +102,16 @@ func (r *reloader) run(ctx context.Context) {
 
 // apply reloads now and logs what came of it.
 func (r *reloader) apply() {
-	r.seen = fingerprint(r.files)
+	r.seen = fingerprint(r.files) // before they are read, so that no later change goes unseen
 	files, err := r.reload()
 	if err != nil {
 		r.log.Error("configuration not changed: the new one cannot be used", "reason", oneLine(err))
 		return
 	}
-	r.follow(files)
+	if !slices.Equal(files, r.files) {
+		r.seen = fingerprint(files)
+	}
+	r.follow(files) // links may lead elsewhere now
 	r.log.Info("configuration changed")
 }
 

@@ -268,7 +268,7 @@ func TestAClientThatIsTakenOutOfAFileIsClosed(t *testing.T) {
 	p.replace("server.toml", strings.Replace(text, p.laptop, p.serverKey, 1))
 	c.wait(1, "this key is no longer authorized")
 	p.replace("server.toml", text)
-	c.wait(2, "msg=connected")
+	p.server.wait(2, "client connected")
 	say(t, dial(t, toA), "after")
 }
 

@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/godwit-net/godwit/crypto"
 )
@@ -48,7 +51,68 @@ func logLevel(verbose bool) slog.Level {
 type loaded[C any] struct {
 	config  C
 	verbose bool
+	report  reporting
 	files   []string // that were read
+}
+
+// addReportFlags adds the flags of reports, which both ends have.
+func addReportFlags(flags *pflag.FlagSet, status *duration, stats *string) {
+	flags.Var(status, "status", "how often to report the state, such as 10s; on a terminal in a line that is renewed")
+	flags.StringVar(stats, "stats", "", "file that statistics are appended to, one JSON object a line; - is stdout")
+}
+
+// newReporting checks the values of these flags.
+func newReporting(file *configFile, status duration, stats string) (reporting, error) {
+	if status != 0 && time.Duration(status) < shortestStatus {
+		return reporting{}, usagef("%s %v: write a time of at least %v such as 10s", file.where("status"), status, shortestStatus)
+	}
+	if stats != "-" {
+		stats = file.relative("stats", stats)
+	}
+	return reporting{status: time.Duration(status), stats: stats}, nil
+}
+
+// tunnelEnd is a client or a server of a tunnel.
+type tunnelEnd[C any] interface{ Apply(config C) error }
+
+// runTunnel opens an end of a tunnel and runs it until ctx ends, with its reports, and takes its files again when they
+// change.
+func runTunnel[C any, E tunnelEnd[C]](cmd *cobra.Command, load func(*slog.Logger) (*loaded[C], error),
+	open func(C, *slog.Logger) (E, error), snapshot func(E) statsSnapshot, serve func(E, context.Context) error) error {
+	console := newConsole(cmd.ErrOrStderr())
+	log, level := newLogger(console)
+	now, err := load(log)
+	if err != nil {
+		return err
+	}
+	seen := fingerprint(now.files)
+	level.Set(logLevel(now.verbose))
+	var end E
+	report := newReporter(func() statsSnapshot { return snapshot(end) }, console, cmd.OutOrStdout(), log)
+	defer report.close()
+	if err := report.configure(now.report); err != nil {
+		return usageError{err}
+	}
+	if end, err = open(now.config, log); err != nil {
+		return err
+	}
+	watch := newReloader(log, now.files, seen, func() ([]string, error) {
+		now, err := load(log)
+		if err != nil {
+			return nil, err
+		}
+		if err := end.Apply(now.config); err != nil {
+			return nil, err
+		}
+		level.Set(logLevel(now.verbose))
+		if err := report.configure(now.report); err != nil {
+			log.Error("statistics go on as before", "reason", err)
+		}
+		return now.files, nil
+	})
+	defer watch.close()
+	go watch.run(cmd.Context())
+	return report.beside(cmd.Context(), func(ctx context.Context) error { return serve(end, ctx) })
 }
 
 // readKeys reads the key files that are named.

@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/godwit-net/godwit/conn/tunnel"
 	"github.com/godwit-net/godwit/crypto"
@@ -18,7 +20,11 @@ type tunnelClientOptions struct {
 	Forward  []string `toml:"forward"`
 	Reverse  []string `toml:"reverse"`
 	Redirect string   `toml:"redirect"`
+	SOCKS5   string   `toml:"socks5"`
+	Users    string   `toml:"socks5-users"`
 	Wait     duration `toml:"wait"`
+	Status   duration `toml:"status"`
+	Stats    string   `toml:"stats"`
 	Verbose  bool     `toml:"verbose"`
 }
 
@@ -60,6 +66,9 @@ is, a datagram that is lost stays lost, as programs for UDP expect. With options
 --reverse has the server listen, where it allows that, and carries the connections to a target that the
 client reaches: tcp://:8080=tcp://127.0.0.1:80.
 
+--socks5 serves programs that speak SOCKS 5 (RFC 1928): CONNECT and UDP ASSOCIATE, with names or addresses
+that the server resolves and must allow.
+
 --redirect takes connections that the packet filter of Linux redirects to one port, and carries each
 to where it was going:
   nft add rule ip nat output ip daddr 10.0.0.0/8 tcp dport 1-65535 redirect to :12345
@@ -69,18 +78,13 @@ Forwards that stay as they are keep their connections. A file with an error chan
 		Example: `  godwit tunnel client --server gw.example.net:4433 --peer-key gwpub1… --key laptop.key --forward tcp://127.0.0.1:2222=tcp://127.0.0.1:22
   godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --forward 'udp://127.0.0.1:5004-5005=udp://10.0.0.7:5004-5005?deadline=150ms'
   godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --redirect :12345
+  godwit tunnel client --server gw.example.net:4433 --psk tunnel.psk --socks5 127.0.0.1:1080
   godwit tunnel client --config client.toml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runTunnelClient(cmd, func() (*loaded[tunnel.ClientConfig], error) {
-				now := o // the flags stay as they are
-				file, err := readConfigFile(config, &now, cmd.Flags())
-				if err != nil {
-					return nil, err
-				}
-				c, err := now.config(file)
-				return &loaded[tunnel.ClientConfig]{config: c, verbose: now.Verbose, files: file.used}, err
-			})
+			return runTunnel(cmd, func(log *slog.Logger) (*loaded[tunnel.ClientConfig], error) {
+				return o.load(config, cmd.Flags(), log)
+			}, openClient, func(c *tunnel.Client) statsSnapshot { return clientSnapshot(c.Stats()) }, (*tunnel.Client).Run)
 		},
 	}
 	flags := cmd.Flags()
@@ -92,39 +96,32 @@ Forwards that stay as they are keep their connections. A file with an error chan
 	flags.StringArrayVar(&o.Forward, "forward", nil, "port to listen on and its target, tcp://LISTEN:PORT=tcp://TARGET:PORT or udp://…; several")
 	flags.StringArrayVar(&o.Reverse, "reverse", nil, "port of the server and its target here, tcp://LISTEN:PORT=tcp://TARGET:PORT; several")
 	flags.StringVar(&o.Redirect, "redirect", "", "TCP address of redirected connections, such as :12345; Linux only")
+	flags.StringVar(&o.SOCKS5, "socks5", "", "TCP address for SOCKS 5 clients, such as 127.0.0.1:1080")
+	flags.StringVar(&o.Users, "socks5-users", "", "file of SOCKS users, one NAME:PASSWORD a line; without it nobody needs a password")
 	flags.Var(&o.Wait, "wait", "how long a connection waits for a session before it is reset")
+	addReportFlags(flags, &o.Status, &o.Stats)
 	flags.StringVar(&config, "config", "", "TOML file with the names of these flags as keys; flags win")
 	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "report every connection")
 	return cmd
 }
 
-func runTunnelClient(cmd *cobra.Command, load func() (*loaded[tunnel.ClientConfig], error)) error {
-	now, err := load()
+func openClient(c tunnel.ClientConfig, _ *slog.Logger) (*tunnel.Client, error) {
+	return tunnel.NewClient(c)
+}
+
+// load reads the config file beside the flags, which stay as they are.
+func (o tunnelClientOptions) load(path string, flags *pflag.FlagSet, log *slog.Logger) (*loaded[tunnel.ClientConfig], error) {
+	file, err := readConfigFile(path, &o, flags)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	log, level := newLogger(cmd.ErrOrStderr())
-	level.Set(logLevel(now.verbose))
-	now.config.Logger = log
-	client, err := tunnel.NewClient(now.config)
-	if err != nil {
-		return err
+	now := &loaded[tunnel.ClientConfig]{verbose: o.Verbose}
+	if now.report, err = newReporting(file, o.Status, o.Stats); err != nil {
+		return nil, err
 	}
-	watch := newReloader(log, now.files, func() ([]string, error) {
-		now, err := load()
-		if err != nil {
-			return nil, err
-		}
-		now.config.Logger = log
-		if err := client.Apply(now.config); err != nil {
-			return nil, err
-		}
-		level.Set(logLevel(now.verbose))
-		return now.files, nil
-	})
-	defer watch.close()
-	go watch.run(cmd.Context())
-	return client.Run(cmd.Context())
+	now.config, err = o.config(file)
+	now.config.Logger, now.files = log, file.used
+	return now, err
 }
 
 // config puts the client's configuration together. Every error is one of usage.
@@ -137,10 +134,18 @@ func (o *tunnelClientOptions) config(file *configFile) (c tunnel.ClientConfig, e
 			return c, err
 		}
 	}
+	if o.SOCKS5 != "" {
+		if err := file.checkHostPort("socks5", o.SOCKS5, "127.0.0.1:1080"); err != nil {
+			return c, err
+		}
+	}
+	if o.Users != "" && o.SOCKS5 == "" {
+		return c, usagef("%s without --socks5: add --socks5 127.0.0.1:1080, or leave it out", file.where("socks5-users"))
+	}
 	if o.Wait <= 0 {
 		return c, usagef("%s %v: write a time above 0 such as 10s", file.where("wait"), o.Wait)
 	}
-	c = tunnel.ClientConfig{Server: o.Server, Redirect: o.Redirect, Wait: time.Duration(o.Wait)}
+	c = tunnel.ClientConfig{Server: o.Server, Redirect: o.Redirect, SOCKS5: o.SOCKS5, Wait: time.Duration(o.Wait)}
 	if o.PeerKey != "" {
 		if c.PeerKey, err = crypto.ParsePublicKey(o.PeerKey); err != nil {
 			return c, usagef("%s: %w", file.where("peer-key"), err)
@@ -148,6 +153,11 @@ func (o *tunnelClientOptions) config(file *configFile) (c tunnel.ClientConfig, e
 	}
 	if c.Identity, c.PresharedKey, err = readKeys(file, o.Key, o.PSK); err != nil {
 		return c, err
+	}
+	if o.Users != "" {
+		if c.SOCKS5Users, err = readSOCKSUsers(file.file("socks5-users", o.Users)); err != nil {
+			return c, usagef("%s: %w", file.where("socks5-users"), err)
+		}
 	}
 	if c.Forwards, err = parseList(file, "forward", o.Forward, tunnel.ParseForwards); err != nil {
 		return c, err

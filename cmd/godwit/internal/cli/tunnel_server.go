@@ -2,8 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"log/slog"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/godwit-net/godwit/conn/tunnel"
 	"github.com/godwit-net/godwit/crypto"
@@ -19,6 +21,8 @@ type tunnelServerOptions struct {
 	Allow          []string       `toml:"allow"`
 	AllowListen    []string       `toml:"allow-listen"`
 	MaxConnections int            `toml:"max-connections"`
+	Status         duration       `toml:"status"`
+	Stats          string         `toml:"stats"`
 	Verbose        bool           `toml:"verbose"`
 	Clients        []clientOption `toml:"client"` // in the file only
 }
@@ -67,15 +71,9 @@ changes nothing.`,
   godwit tunnel server --config server.toml`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return runTunnelServer(cmd, func() (*loaded[tunnel.ServerConfig], error) {
-				now := o // the flags stay as they are
-				file, err := readConfigFile(config, &now, cmd.Flags())
-				if err != nil {
-					return nil, err
-				}
-				c, err := now.config(file)
-				return &loaded[tunnel.ServerConfig]{config: c, verbose: now.Verbose, files: file.used}, err
-			})
+			return runTunnel(cmd, func(log *slog.Logger) (*loaded[tunnel.ServerConfig], error) {
+				return o.load(config, cmd.Flags(), log)
+			}, openServer, func(s *tunnel.Server) statsSnapshot { return serverSnapshot(s.Stats()) }, (*tunnel.Server).Serve)
 		},
 	}
 	flags := cmd.Flags()
@@ -88,39 +86,33 @@ changes nothing.`,
 	flags.StringArrayVar(&o.Allow, "allow", nil, "target that clients may reach, tcp://HOST:PORT or udp://HOST:PORT; several")
 	flags.StringArrayVar(&o.AllowListen, "allow-listen", nil, "address of the server where it may listen for clients, tcp://ADDRESS:PORT; several")
 	flags.IntVar(&o.MaxConnections, "max-connections", tunnel.DefaultMaxConnections, "connections of one client at once")
+	addReportFlags(flags, &o.Status, &o.Stats)
 	flags.StringVar(&config, "config", "", "TOML file with the names of these flags as keys; flags win")
 	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "report every connection")
 	return cmd
 }
 
-func runTunnelServer(cmd *cobra.Command, load func() (*loaded[tunnel.ServerConfig], error)) error {
-	now, err := load()
-	if err != nil {
-		return err
+func openServer(c tunnel.ServerConfig, log *slog.Logger) (*tunnel.Server, error) {
+	server, err := tunnel.NewServer(c)
+	if err == nil {
+		log.Info("listening", "on", server.Addr(), "public-key", server.PublicKey())
 	}
-	log, level := newLogger(cmd.ErrOrStderr())
-	level.Set(logLevel(now.verbose))
-	now.config.Logger = log
-	server, err := tunnel.NewServer(now.config)
+	return server, err
+}
+
+// load reads the config file beside the flags, which stay as they are.
+func (o tunnelServerOptions) load(path string, flags *pflag.FlagSet, log *slog.Logger) (*loaded[tunnel.ServerConfig], error) {
+	file, err := readConfigFile(path, &o, flags)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	watch := newReloader(log, now.files, func() ([]string, error) {
-		now, err := load()
-		if err != nil {
-			return nil, err
-		}
-		now.config.Logger = log
-		if err := server.Apply(now.config); err != nil {
-			return nil, err
-		}
-		level.Set(logLevel(now.verbose))
-		return now.files, nil
-	})
-	defer watch.close()
-	log.Info("listening", "on", server.Addr(), "public-key", server.PublicKey())
-	go watch.run(cmd.Context())
-	return server.Serve(cmd.Context())
+	now := &loaded[tunnel.ServerConfig]{verbose: o.Verbose}
+	if now.report, err = newReporting(file, o.Status, o.Stats); err != nil {
+		return nil, err
+	}
+	now.config, err = o.config(file)
+	now.config.Logger, now.files = log, file.used
+	return now, err
 }
 
 // config puts the server's configuration together. Every error is one of usage.
