@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/godwit-net/godwit/crypto"
@@ -322,4 +323,25 @@ func TestAClientsFileIsTakenAgain(t *testing.T) {
 	c.wait(1, `configuration not changed: .*client.toml line 4: `)
 	say(t, goesOn, "still")
 	require.Equal(t, 1, strings.Count(c.text(), "msg=connected"))
+}
+
+func TestTheConfigFilesOfTheReadmeAreRead(t *testing.T) {
+	readme, err := os.ReadFile("../../../../README.md")
+	require.NoError(t, err)
+	f := newFolder(t)
+	files := regexp.MustCompile("(?s)```toml\n# (\\w+\\.toml): godwit tunnel (\\w+) .*?```").FindAllStringSubmatch(string(readme), -1)
+	require.Len(t, files, 3)
+	for _, file := range files {
+		text := strings.TrimSuffix(strings.TrimPrefix(file[0], "```toml\n"), "```")
+		for strings.Contains(text, "gwpub1…") {
+			text = strings.Replace(text, "gwpub1…", f.key(strings.TrimSuffix(file[1], ".toml")+".key"), 1)
+		}
+		f.write(file[1], text)
+		if file[2] == "server" {
+			_, err = tunnelServerOptions{MaxConnections: 1}.load(f.name(file[1]), pflag.NewFlagSet("", pflag.ContinueOnError), nil)
+		} else {
+			_, err = tunnelClientOptions{Wait: 1}.load(f.name(file[1]), pflag.NewFlagSet("", pflag.ContinueOnError), nil)
+		}
+		require.NoError(t, err, file[1])
+	}
 }
