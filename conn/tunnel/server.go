@@ -45,6 +45,7 @@ type Server struct {
 	log    *slog.Logger
 	dialer *dialer
 	began  time.Time
+	kept   keptFlows // of UDP
 
 	sessionCount atomic.Uint64 // sessions so far
 
@@ -154,6 +155,7 @@ func (s *Server) current() *conn.Listener {
 // goroutines have. It returns nil when ctx ended, else what went wrong with the port.
 func (s *Server) Serve(ctx context.Context) error {
 	var sessions sync.WaitGroup
+	defer s.kept.close()
 	defer sessions.Wait()
 	defer func() { _ = s.Close() }()
 	for {

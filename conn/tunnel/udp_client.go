@@ -17,15 +17,31 @@ func (c *Client) carryUDP(ctx context.Context) {
 		m := newUDPMux(s, true, c, &c.farUDP, c.log)
 		c.udp.Store(m)
 		c.askAll(m)
+		c.resumeAll(m)
 		m.run(s.ctx) // spec: TUN-40
 		c.udp.CompareAndSwap(m, nil)
 	}
 }
 
+// resumeAll opens flows again in a new session: their targets may have something to say first. spec: TUN-40
+func (c *Client) resumeAll(m *udpMux) {
+	for _, r := range c.list() {
+		if u, ok := r.part.(*udpForward); ok {
+			for _, p := range u.ports {
+				p.resume(m)
+			}
+		}
+	}
+	m.flush()
+}
+
 // reachTarget refuses: nothing at the client can be reached from the server.
-func (c *Client) reachTarget(_ context.Context, t Target, _ func()) (udpConn, func(), *RefusedError) {
+func (c *Client) reachTarget(_ context.Context, t Target, _ flowToken, _ func()) (udpConn, func(), *RefusedError) {
 	return nil, nil, notAllowed(t)
 }
+
+func (c *Client) kept() *keptFlows      { return nil }
+func (c *Client) keep(*farFlow, Target) {}
 
 // listenUDP refuses: the server cannot have the client listen.
 func (c *Client) listenUDP(on Target, _ func()) (*udpSocket, func(), *RefusedError) {

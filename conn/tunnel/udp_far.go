@@ -1,7 +1,9 @@
 package tunnel
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -12,7 +14,8 @@ type udpConn interface {
 	Read(b []byte) (int, error)
 	Write(b []byte) (int, error)
 	Close() error
-	LocalAddr() net.Addr
+	RemoteAddr() net.Addr
+	SetReadDeadline(t time.Time) error
 }
 
 // farFlow is a flow that the peer opened. Its target is here.
@@ -20,8 +23,11 @@ type farFlow struct {
 	mux     *udpMux
 	sending sending
 	count   *udpCounters
-	reverse *udpReverse  // the port it came from, that the peer listens on for us; nil: the peer named the target
-	last    atomic.Int64 // when a datagram passed, Unix ns
+	reverse *udpReverse // the port it came from, that the peer listens on for us; nil: the peer named the target
+	token   flowToken   // zero: it cannot be resumed
+	key     keptKey
+	last    atomic.Int64  // when a datagram passed, Unix ns
+	unread  chan struct{} // closed when nobody reads the socket any more
 
 	// Guarded by mux.mu.
 	conn    udpConn // nil while the target is looked for
@@ -34,7 +40,7 @@ func (m *udpMux) openFar(c *control) {
 	m.mu.Lock()
 	m.farNext = c.number + 2
 	m.mu.Unlock()
-	f := &farFlow{mux: m, sending: sending{id: c.number, class: classOf(&c.udp)}, count: m.count}
+	f := &farFlow{mux: m, sending: sending{id: c.number, class: classOf(&c.udp)}, count: m.count, token: c.token, unread: make(chan struct{})}
 	target, code := c.target, c.bad
 	if c.kind == controlInbound {
 		if f.reverse = m.inbound(c.parent); f.reverse == nil {
@@ -117,7 +123,13 @@ func (f *farFlow) connect(target Target) {
 	}
 	f.conn, f.release = c, release
 	m.held.take(f.sending.id, func(data []byte) { f.write(c, data) })
-	m.running.Go(func() { f.read(c) })
+	if f.token != (flowToken{}) {
+		m.reach.keep(f, target)
+	}
+	m.running.Go(func() {
+		defer close(f.unread)
+		f.read(c)
+	})
 }
 
 // reach opens a socket to the flow's target.
@@ -126,7 +138,7 @@ func (f *farFlow) reach(target Target) (udpConn, func(), *RefusedError) {
 		c, refusal := f.reverse.reach(f.mux.ctx)
 		return c, func() {}, refusal
 	}
-	return f.mux.reach.reachTarget(f.mux.ctx, target, func() { f.mux.endFar(f.sending.id, CodeNotAllowed) })
+	return f.mux.reach.reachTarget(f.mux.ctx, target, f.token, func() { f.mux.endFar(f.sending.id, CodeNotAllowed) })
 }
 
 // refuse tells the peer, and the log, that a flow is not carried.
@@ -199,20 +211,28 @@ func (m *udpMux) dropFar(id uint64) bool {
 	}
 	m.mu.Unlock()
 	if f != nil {
-		f.close()
+		f.close(false)
 	}
 	return f != nil
 }
 
-// close ends the flow's socket, and with it the reading.
-func (f *farFlow) close() {
+// close ends the flow's socket, and with it the reading. The socket of a flow that can be resumed is kept for a
+// while if the session was lost.
+func (f *farFlow) close(sessionLost bool) {
 	f.mux.mu.Lock()
 	c := f.conn
 	f.ended, f.conn = true, nil
 	f.mux.mu.Unlock()
-	if c != nil {
+	if c == nil {
+		return
+	}
+	f.release()
+	kept := f.mux.reach.kept()
+	if kept != nil && sessionLost && f.token != (flowToken{}) {
+		f.stopReading(c)
+	}
+	if kept == nil || !kept.leave(f, c, sessionLost) {
 		_ = c.Close()
-		f.release()
 	}
 }
 
@@ -245,6 +265,8 @@ func (f *farFlow) read(c udpConn) {
 			f.touch()
 		case isRefused(err) || isUnreachable(err):
 			f.count.unanswered.Add(1)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return // the socket goes to another session
 		default:
 			f.mux.endFar(f.sending.id, CodeFailed) // unless it was ended here
 			return

@@ -9,6 +9,7 @@ import (
 // sessions: in each it is opened anew when it is needed. Its owner's lock guards it.
 type udpFlow struct {
 	owner   flowOwner
+	token   flowToken
 	refused time.Time // datagrams are dropped until then
 	mux     *udpMux   // where it is open; nil: nowhere
 	sending sending   // there
@@ -19,7 +20,7 @@ type udpFlow struct {
 type flowOwner interface {
 	options() *UDPOptions
 	// announcement returns the control message that opens a flow with the number. It is valid until the next call.
-	announcement(id uint64) []byte
+	announcement(f *udpFlow, id uint64) []byte
 	// deliver gives a datagram to the program, at the latest when out is flushed.
 	deliver(f *udpFlow, data []byte, out *writeQueue)
 	// closed says that the peer has ended the flow in session m, or refused it.
@@ -51,7 +52,7 @@ func (m *udpMux) openNear(f *udpFlow) error {
 		return errNoFlow
 	}
 	id := m.nearNext
-	if err := m.tell(f.owner.announcement(id)); err != nil {
+	if err := m.tell(f.owner.announcement(f, id)); err != nil {
 		m.lanes.release(channel)
 		return err
 	}

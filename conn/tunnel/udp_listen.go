@@ -97,7 +97,7 @@ func (m *udpMux) ask(r *udpReverse) {
 	}
 	m.askedLast++
 	number := m.askedLast
-	b := appendUDPRequest(appendVarint([]byte{controlListen}, number), r.listen, &r.forward.UDP)
+	b := appendUDPRequest(appendVarint([]byte{controlListen}, number), r.listen, &r.forward.UDP, flowToken{})
 	if m.tell(b) != nil {
 		return // the session is about to end, or asking is what fills it
 	}

@@ -45,9 +45,14 @@ type udpMux struct {
 
 // farReach is how a mux gets to what its peer wants to reach.
 type farReach interface {
-	// reachTarget returns where datagrams to a target go, or why not. Names take time. end is called when the peer may
+	// reachTarget returns where datagrams to a target go, or why not. Names take time. A flow that is
+	// resumed gets the socket that it had. end is called when the peer may
 	// not reach it any longer, and release when the flow has ended.
-	reachTarget(ctx context.Context, t Target, end func()) (c udpConn, release func(), refusal *RefusedError)
+	reachTarget(ctx context.Context, t Target, resume flowToken, end func()) (c udpConn, release func(), refusal *RefusedError)
+	// kept are the flows that can be resumed in another session, nil if none can.
+	kept() *keptFlows
+	// keep makes a flow one of them.
+	keep(f *farFlow, t Target)
 	// listenUDP opens a port for the peer, likewise.
 	listenUDP(on Target, end func()) (s *udpSocket, release func(), refusal *RefusedError)
 }
@@ -244,7 +249,7 @@ func (m *udpMux) closeAll() {
 	m.mu.Unlock()
 	for _, f := range far {
 		f.count.flows.Add(-1)
-		f.close()
+		f.close(true)
 	}
 	for _, p := range ports {
 		p.close()

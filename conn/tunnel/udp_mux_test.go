@@ -144,7 +144,8 @@ func (r *recorder) Close() error {
 	return nil
 }
 
-func (r *recorder) LocalAddr() net.Addr { return &net.UDPAddr{} }
+func (r *recorder) RemoteAddr() net.Addr            { return net.UDPAddrFromAddrPort(worldAddr("10.2.0.1:5000")) }
+func (r *recorder) SetReadDeadline(time.Time) error { return nil }
 
 func (r *recorder) texts() []string {
 	r.mu.Lock()
@@ -177,7 +178,7 @@ func inMux(t *testing.T, test func(t *testing.T, m *udpMux, s *scriptSession, ta
 var allowedTarget = Target{Network: NetworkUDP, Addr: netip.MustParseAddr("10.2.0.1"), Port: 5000}
 
 func openMessage(flow uint64, t Target) []byte {
-	return appendUDPRequest(appendVarint([]byte{controlOpen}, flow), t, &UDPOptions{})
+	return appendUDPRequest(appendVarint([]byte{controlOpen}, flow), t, &UDPOptions{}, flowToken{})
 }
 
 func closeMessage(flow uint64) []byte {
@@ -297,7 +298,7 @@ func TestAPeerThatSendsWhatMakesNoSenseIsLeft(t *testing.T) {
 }
 
 func listenMessage(number uint64) []byte {
-	return appendUDPRequest(appendVarint([]byte{controlListen}, number), allowedTarget, &UDPOptions{})
+	return appendUDPRequest(appendVarint([]byte{controlListen}, number), allowedTarget, &UDPOptions{}, flowToken{})
 }
 
 func TestRequestsThatCannotBeCarriedAreAnsweredWithTheReason(t *testing.T) {
@@ -323,6 +324,8 @@ func TestRequestsThatCannotBeCarriedAreAnsweredWithTheReason(t *testing.T) {
 		"a deadline of 0":           {options(0, 1, 0, 2, 0, 0), CodeMalformed},
 		"a deadline of 31 s":        {options(0, 1, 0, 2, 0x79, 0x18), CodeMalformed},
 		"unordered with a value":    {options(0, 2, 0, 1, 1), CodeMalformed},
+		"a token of 1 octet":        {options(0, 4, 0, 1, 1), CodeMalformed},
+		"a token of 17 octets":      {options(append([]byte{0, 4, 0, 17}, make([]byte, 17)...)...), CodeMalformed},
 		"a play-out of 3 octets":    {options(0, 3, 0, 3, 1, 1, 1), CodeMalformed},
 		"an option that is unknown": {options(0x7f, 9, 0, 2, 1, 1), CodeConnected},
 		"all options":               {options(0, 1, 0, 2, 0, 100, 0, 2, 0, 0, 0, 3, 0, 2, 0, 200), CodeConnected},
@@ -370,7 +373,7 @@ func TestAnswersOfTheServerAreCarriedAsTheFlowAsks(t *testing.T) {
 	inMux(t, func(t *testing.T, m *udpMux, s *scriptSession, _ *recorder) {
 		media := UDPOptions{Deadline: 100 * time.Millisecond, Playout: 200 * time.Millisecond}
 		s.control(openMessage(0, allowedTarget))
-		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 2), allowedTarget, &media))
+		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 2), allowedTarget, &media, flowToken{}))
 		for flow, size := range map[uint64]int{0: 1380, 2: 1380} {
 			f := m.far[flow]
 			f.answer(append(appendVarint(nil, flow), make([]byte, size)...), size)
@@ -432,7 +435,7 @@ func TestTheServerReachesNothingAtTheClient(t *testing.T) {
 
 func FuzzParseControl(f *testing.F) {
 	f.Add(openMessage(0, allowedTarget))
-	f.Add(appendUDPRequest(appendVarint([]byte{controlOpen}, 1<<20), Target{Network: NetworkUDP, Name: "a.example", Port: 53}, &UDPOptions{Deadline: time.Second, Unordered: true, Playout: time.Second}))
+	f.Add(appendUDPRequest(appendVarint([]byte{controlOpen}, 1<<20), Target{Network: NetworkUDP, Name: "a.example", Port: 53}, &UDPOptions{Deadline: time.Second, Unordered: true, Playout: time.Second}, flowToken{1}))
 	f.Add(listenMessage(7))
 	f.Add(closeMessage(1 << 40))
 	f.Add(appendReply(appendVarint([]byte{controlListening}, 3), CodeNotAllowed, "no"))
@@ -452,7 +455,7 @@ func FuzzParseControl(f *testing.F) {
 			}
 			require.Equal(t, NetworkUDP, c.target.Network)
 			require.NotZero(t, c.target.Port)
-			again, err := parseControl(appendUDPRequest(appendVarint([]byte{c.kind}, c.number), c.target, &c.udp))
+			again, err := parseControl(appendUDPRequest(appendVarint([]byte{c.kind}, c.number), c.target, &c.udp, c.token))
 			require.NoError(t, err)
 			require.Equal(t, c, again)
 		case controlClose, controlListening:

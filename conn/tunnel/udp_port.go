@@ -113,7 +113,7 @@ func (p *udpPort) flowOf(m *udpMux, msg *udp.Message, now time.Time) (s sending,
 	defer p.mu.Unlock()
 	f := p.flows[msg.Remote]
 	if f == nil {
-		f = &udpFlow{owner: p, peerFlow: peerFlow{peer: msg.Remote, local: msg.Local}}
+		f = &udpFlow{owner: p, token: newFlowToken(), peerFlow: peerFlow{peer: msg.Remote, local: msg.Local}}
 		p.admit(f)
 	}
 	p.touch(f, now)
@@ -169,17 +169,29 @@ func (p *udpPort) closed(f *udpFlow, m *udpMux, c *control) {
 }
 
 // announcement is the control message that opens a flow of the port.
-func (p *udpPort) announcement(id uint64) []byte {
+func (p *udpPort) announcement(f *udpFlow, id uint64) []byte {
 	b := p.scratch[:0]
 	if p.listener != 0 {
 		b = appendVarint(append(b, controlInbound), id)
 		b = appendVarint(b, p.listener)
 	} else {
 		b = appendVarint(append(b, controlOpen), id)
-		b = appendUDPRequest(b, p.forward.Target, &p.forward.UDP)
+		b = appendUDPRequest(b, p.forward.Target, &p.forward.UDP, f.token)
 	}
 	p.scratch = b
 	return b
+}
+
+// resume opens the flows again that were open in an earlier session.
+func (p *udpPort) resume(m *udpMux) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	for f := p.newest; f != nil; f = f.older {
+		if f.mux != nil {
+			_, _ = f.open(m, now) // else with its next datagram
+		}
+	}
 }
 
 // sweep ends flows that were silent for long. spec: TUN-43

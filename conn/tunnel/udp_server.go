@@ -1,9 +1,15 @@
 package tunnel
 
-import "context"
+import (
+	"context"
+	"net"
+)
 
 // reachTarget opens a socket to a UDP target that the client may reach.
-func (v *serving) reachTarget(ctx context.Context, t Target, end func()) (udpConn, func(), *RefusedError) {
+func (v *serving) reachTarget(ctx context.Context, t Target, resume flowToken, end func()) (udpConn, func(), *RefusedError) {
+	if c, to := v.resume(t, resume); c != nil {
+		return c, v.holds.reach(to, end), nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	addrs, refusal := v.server.dialer.addresses(ctx, v.rights().Allow, t) // spec: TUN-34
@@ -15,6 +21,27 @@ func (v *serving) reachTarget(ctx context.Context, t Target, end func()) (udpCon
 		return nil, nil, refusal
 	}
 	return c, v.holds.reach(reach{target: t, addr: a}, end), nil
+}
+
+// resume returns the socket of a flow that the client had in an earlier session, if it may still have it.
+func (v *serving) resume(t Target, token flowToken) (udpConn, reach) {
+	c := v.server.kept.take(keptKey{v.key, token, t})
+	if c == nil {
+		return nil, reach{}
+	}
+	to := reach{target: t, addr: c.RemoteAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()}
+	if !v.rights().mayReach(to) { // spec: TUN-45
+		_ = c.Close()
+		return nil, reach{}
+	}
+	return c, to
+}
+
+func (v *serving) kept() *keptFlows { return &v.server.kept }
+
+func (v *serving) keep(f *farFlow, t Target) {
+	f.key = keptKey{v.key, f.token, t}
+	v.server.kept.enter(f)
 }
 
 // listenUDP opens a port where the client may have one.

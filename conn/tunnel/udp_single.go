@@ -30,7 +30,7 @@ type udpTunnel struct {
 // that a refusal comes later: then done is closed, and err says why.
 func (c *Client) openUDP(target Target, o UDPOptions, count *udpCounters, receive func(data []byte)) *udpTunnel {
 	t := &udpTunnel{client: c, target: target, udp: o, receive: receive, count: count, ended: make(chan struct{})}
-	t.flow.owner = t
+	t.flow.owner, t.flow.token = t, newFlowToken()
 	count.flows.Add(1)
 	count.opened.Add(1)
 	return t
@@ -89,8 +89,8 @@ func (t *udpTunnel) fail(err error) {
 
 func (t *udpTunnel) options() *UDPOptions { return &t.udp }
 
-func (t *udpTunnel) announcement(id uint64) []byte {
-	return appendUDPRequest(appendVarint([]byte{controlOpen}, id), t.target, &t.udp)
+func (t *udpTunnel) announcement(f *udpFlow, id uint64) []byte {
+	return appendUDPRequest(appendVarint([]byte{controlOpen}, id), t.target, &t.udp, f.token)
 }
 
 func (t *udpTunnel) deliver(_ *udpFlow, data []byte, _ *writeQueue) {

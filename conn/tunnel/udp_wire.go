@@ -26,6 +26,7 @@ const (
 	optionDeadline  = 1 // 2 octets: ms
 	optionUnordered = 2 // empty
 	optionPlayout   = 3 // 2 octets: ms
+	optionResume    = 4 // 16 octets: a token
 )
 
 // maxFlowID is the largest number of a flow or a listener, which is never used again in its session.
@@ -41,6 +42,7 @@ type control struct {
 	parent uint64 // the listener of an inbound flow
 	target Target // of open and listen
 	udp    UDPOptions
+	token  flowToken
 	bad    Code   // not CodeConnected: the request cannot be carried, for this reason
 	code   Code   // of close and listening
 	reason string // for people; printable
@@ -76,19 +78,19 @@ func consumeVarint(b []byte) (v uint64, n int) {
 }
 
 // appendUDPRequest appends the request for a target, or for a place to listen, with options.
-func appendUDPRequest(b []byte, t Target, o *UDPOptions) []byte {
+func appendUDPRequest(b []byte, t Target, o *UDPOptions, resume flowToken) []byte {
 	b = appendRequest(b, t)
-	return appendUDPOptions(b[:len(b)-2], o)
-}
-
-// appendUDPOptions appends options with their length.
-func appendUDPOptions(b []byte, o *UDPOptions) []byte {
+	b = b[:len(b)-2] // without the length of its options
 	start := len(b)
 	b = append(b, 0, 0)
 	b = appendMillis(b, optionDeadline, o.Deadline)
 	b = appendMillis(b, optionPlayout, o.Playout)
 	if o.Unordered {
 		b = append(b, 0, optionUnordered, 0, 0)
+	}
+	if resume != (flowToken{}) {
+		b = append(b, 0, optionResume, 0, byte(len(resume)))
+		b = append(b, resume[:]...)
 	}
 	binary.BigEndian.PutUint16(b[start:], uint16(len(b)-start-2))
 	return b
@@ -210,6 +212,8 @@ func (c *control) setOption(kind uint16, value []byte) bool {
 	case optionUnordered:
 		c.udp.Unordered = true
 		return len(value) == 0
+	case optionResume:
+		return copy(c.token[:], value) == len(c.token) && len(value) == len(c.token)
 	}
 	return true
 }

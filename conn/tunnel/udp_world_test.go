@@ -112,6 +112,8 @@ func (c *connected) Read(b []byte) (int, error) {
 	}
 }
 
+func (c *connected) RemoteAddr() net.Addr { return net.UDPAddrFromAddrPort(c.to) }
+
 func (c *connected) Write(b []byte) (int, error) { return c.WriteToUDPAddrPort(b, c.to) }
 
 // start runs the client and the server until the test ends.

@@ -1,0 +1,117 @@
+package tunnel
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestATargetSeesNothingOfALostSession(t *testing.T) {
+	// spec: TUN-45
+	for name, lose := range map[string]func(w *udpWorld){
+		"the server knows": func(w *udpWorld) { require.NoError(w.t, w.sessions[0].CloseWithError(0, "cut")) },
+		"the server does not yet": func(w *udpWorld) {
+			w.wide.SetDown(true)
+			require.NoError(w.t, w.sessions[0].CloseWithError(0, "cut"))
+			w.wait(time.Second)
+			w.wide.SetDown(false)
+			w.wait(5 * time.Second)
+			require.NoError(w.t, w.serving[0].session.Err())
+		},
+		"the network was down": func(w *udpWorld) { w.wide.SetDown(true); w.wait(IdleTimeout + time.Second); w.wide.SetDown(false) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inUDPWorld(t, fast, allowAll, nil, func(t *testing.T, w *udpWorld) {
+				w.start([]string{plainForward}, nil)
+				here, there := w.socket(program), w.socket(farPort)
+				w.send(here, nearPort, "before")
+				_, flow := w.got(there, time.Second)
+				lose(w)
+				w.wait(8 * time.Second)
+				require.Len(t, w.sessions, 2)
+				w.send(there, flow.String(), "the target speaks first")
+				got, _ := w.got(here, time.Second)
+				require.Equal(t, []string{"the target speaks first"}, got)
+				w.send(here, nearPort, "after")
+				got, again := w.got(there, time.Second)
+				require.Equal(t, []string{"after"}, got)
+				require.Equal(t, flow, again, "the same port")
+				w.wait(time.Minute)
+				require.Empty(t, w.server.kept.lost)
+				require.Len(t, w.server.kept.open, 1)
+				require.Equal(t, 1, w.serving[0].udp.stats().Flows+w.serving[1].udp.stats().Flows)
+			})
+		})
+	}
+}
+
+func TestSocketsOfLostSessionsAreNotKeptForLong(t *testing.T) {
+	// spec: TUN-45
+	inUDPWorld(t, fast, allowAll, nil, func(t *testing.T, w *udpWorld) {
+		w.start([]string{plainForward}, nil)
+		here, there := w.socket(program), w.socket(farPort)
+		w.send(here, nearPort, "before")
+		_, flow := w.got(there, time.Second)
+		w.down = true
+		require.NoError(t, w.sessions[0].CloseWithError(0, "cut"))
+		w.wait(keptTime - time.Second)
+		require.Len(t, w.server.kept.lost, 1)
+		w.wait(10 * time.Second)
+		require.Empty(t, w.server.kept.lost)
+		w.socket(flow.String()) // it is free
+	})
+}
+
+func TestOnlyTheSameClientResumesAFlowAndOnlyToItsTarget(t *testing.T) {
+	// spec: TUN-45
+	var k keptFlows
+	target := &recorder{closed: make(chan struct{})}
+	key := keptKey{testKey(1), newFlowToken(), allowedTarget}
+	other := allowedTarget
+	other.Port++
+	k.lost = map[keptKey]lostFlow{key: {conn: target, until: time.Now().Add(time.Hour)}}
+	require.Nil(t, k.take(keptKey{testKey(2), key.token, key.target}))
+	require.Nil(t, k.take(keptKey{key.client, newFlowToken(), key.target}))
+	require.Nil(t, k.take(keptKey{key.client, key.token, other}))
+	require.Equal(t, target, k.take(key))
+	require.Nil(t, k.take(key), "once")
+}
+
+func TestAFlowIsNotResumedToWhatIsNoLongerAllowed(t *testing.T) {
+	// spec: TUN-45
+	inUDPWorld(t, fast, allowAll, nil, func(t *testing.T, w *udpWorld) {
+		w.start([]string{plainForward}, nil)
+		here, there := w.socket(program), w.socket(farPort)
+		w.send(here, nearPort, "before")
+		_, flow := w.got(there, time.Second)
+		config := *w.server.config.Load()
+		config.Allow = rules(t, "udp://10.2.0.1:53")
+		require.NoError(t, w.sessions[0].CloseWithError(0, "cut"))
+		w.server.config.Store(&config)
+		w.wait(3 * time.Second)
+		require.Empty(t, w.server.kept.lost)
+		w.send(here, nearPort, "after")
+		got, _ := w.got(there, time.Second)
+		require.Empty(t, got)
+		w.socket(flow.String()) // it is free
+	})
+}
+
+func TestSoManySocketsAreKept(t *testing.T) {
+	// spec: TUN-45
+	var k keptFlows
+	for i := range maxKept + 10 {
+		f := &farFlow{key: keptKey{token: flowToken{byte(i), byte(i >> 8), 1}}}
+		k.enter(f)
+		require.Equal(t, i < maxKept, k.leave(f, &recorder{closed: make(chan struct{})}, true), fmt.Sprint(i))
+		require.False(t, k.leave(f, nil, true), "once")
+	}
+	k.close()
+	require.Empty(t, k.lost)
+	f := &farFlow{key: keptKey{target: Target{Addr: netip.IPv6Loopback()}}}
+	k.enter(f)
+	require.False(t, k.leave(f, nil, true), "not after the server has ended")
+}
