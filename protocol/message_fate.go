@@ -159,7 +159,7 @@ func (c *sendChannel) nextExpiry() Time {
 	if c.deadline == 0 || c.expireAt == c.queue.tail {
 		return 0
 	}
-	return c.queue.at(c.expireAt).expires
+	return c.queue.at(c.expireAt).given.Add(c.deadline)
 }
 
 // expire gives up messages whose deadline has passed. What is under way may still arrive.
@@ -169,7 +169,7 @@ func (c *sendChannel) expire(now Time) {
 	for c.deadline > 0 && c.expireAt < c.queue.tail {
 		position := c.expireAt
 		m := c.queue.at(position)
-		if now.Before(m.expires) {
+		if now.Before(m.given.Add(c.deadline)) {
 			return
 		}
 		c.expireAt++

@@ -45,15 +45,14 @@ type sendChannel struct {
 type outMessage struct {
 	start   uint64 // its place in the pipe
 	number  uint64 // once sent > 0
-	expires Time   // 0: never
+	given   Time   // when the application gave it
 	tag     uint64
 	size    uint32 // bytes
 	sent    uint32 // places that were sent for the first time
-	stamp   uint16
-	late    bool // its deadline has passed: nothing of it leaves any more
-	settled bool // its fate is decided
-	expired bool // and this is why
-	counted bool // in messagesState.unsettled
+	late    bool   // its deadline has passed: nothing of it leaves any more
+	settled bool   // its fate is decided
+	expired bool   // and this is why
+	counted bool   // in messagesState.unsettled
 }
 
 // places is how many places of the pipe the message takes.
@@ -142,10 +141,7 @@ var noByte [1]byte
 func (c *sendChannel) push(now Time, p []byte, tag uint64) {
 	msg := outMessage{
 		start: c.data.end, size: uint32(len(p)), tag: tag,
-		stamp: stampOf(now), counted: true,
-	}
-	if c.deadline > 0 {
-		msg.expires = now.Add(c.deadline)
+		given: now, counted: true,
 	}
 	c.data.write(c.data.end, noByte[:])
 	c.data.write(c.data.end, p)
@@ -225,7 +221,7 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 	wide, _ := numberWidth(number, c.known, c.next)
 	f := wire.Message{
 		Channel: uint64(c.number), Wide: wide, Number: uint16(number), ToEnd: true,
-		HasStamp: c.stamped(), Stamp: m.stamp, Offset: uint64(max(from, 1) - 1), Total: uint64(m.size),
+		HasStamp: c.stamped(), Stamp: stampOf(m.given), Offset: uint64(max(from, 1) - 1), Total: uint64(m.size),
 	}
 	before, prefix := len(b), 0
 	announce := c.announced != sentAcked && c.announcedIn != t.packets

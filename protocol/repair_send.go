@@ -87,10 +87,10 @@ func (s *Session) cover(now Time, b *packetBuilder) {
 
 // expiryOf returns when the message at a position expires, 0 when it is settled or never does.
 func (c *sendChannel) expiryOf(position uint64) Time {
-	if position < c.queue.head {
+	if position < c.queue.head || c.deadline == 0 {
 		return 0
 	}
-	return c.queue.at(position).expires
+	return c.queue.at(position).given.Add(c.deadline)
 }
 
 // appendSymbol writes the next repair symbol, in a packet of its own behind all that waits, when one is due and

@@ -120,6 +120,8 @@ func parseLateFrame(t FrameType, b []byte) (Frame, int) {
 	switch t {
 	case FrameChannel:
 		return boxed(ParseChannel(b))
+	case FrameChannelReport:
+		return boxed(ParseChannelReport(b))
 	case FrameSkip:
 		return boxed(ParseSkip(b))
 	case FrameSource:

@@ -215,6 +215,21 @@ func messageCases() []frameCase {
 			Message{Channel: MaxChannel, Wide: true, Number: 7, HasStamp: true, Stamp: 1, Fragment: true, Offset: 2, Total: 9, Data: []byte("m")},
 			"2b 8001ffff 0007 0001 02 09 01 6d", "MESSAGE channel=65535 number=7/16bit stamp=1ms off=2 total=9 len=1",
 		},
+		{
+			"channel report",
+			ChannelReport{
+				Channel: 1, Arrived: 200, Skipped: 3, Late: 4, Dropped: 5, Duplicate: 6, JitterMicros: 700, DelayMicros: 8,
+				Margin: [TimeBuckets]uint64{0, 9}, Lateness: [TimeBuckets]uint64{15: 1},
+			},
+			"23 01 40c8 03 04 05 06 42bc 08 02 00 09 10 000000000000000000000000000000 01",
+			"CHANNEL_REPORT channel=1 arrived=200 skipped=3 late=4 dropped=5 duplicate=6 jitter=700us delay=8us " +
+				"margin=[0 9 0 0 0 0 0 0 0 0 0 0 0 0 0 0] lateness=[0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 1]",
+		},
+		{
+			"channel report of nothing", ChannelReport{}, "23 00 00 00 00 00 00 00 00 00 00",
+			"CHANNEL_REPORT channel=0 arrived=0 skipped=0 late=0 dropped=0 duplicate=0 jitter=0us delay=0us " +
+				"margin=[0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0] lateness=[0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0]",
+		},
 		{"skip", Skip{Channel: 1, Next: 70000, Used: 8}, "2c 01 80011170 08", "SKIP channel=1 next=70000 used=8"},
 		{"source", Source{Sequence: 0xffff}, "2d ffff", "SOURCE seq=65535"},
 		{
@@ -326,7 +341,7 @@ type badFrame struct {
 func badFrames() []badFrame {
 	return []badFrame{
 		{"REG-1", "free type 0x0f", "0f"},
-		{"REG-1", "free type 0x23", "23 00"},
+		{"REG-1", "free type 0x34", "34 00"},
 		{"REG-1", "free type 0x33", "33 00 00 00 00"},
 		{"REG-1", "first type of the range for experiments", "5000 00"},
 		{"REG-1", "last type of the range for experiments", "5fff 00"},
@@ -370,6 +385,7 @@ func badFrames() []badFrame {
 		{"WIRE-30", "channel 65,536", "22 80010000 00 00 00 00"},
 		{"WIRE-30", "message on channel 65,536", "24 80020000 07 6d"},
 		{"WIRE-30", "skip on channel 65,536", "2c 80010000 01"},
+		{"WIRE-30", "report of channel 65,536", "23 80010000 00 00 00 00 00 00 00 00 00"},
 		{"WIRE-31", "mode 4", "22 01 04 00 00 00"},
 		{"WIRE-32", "deadline of 30,001 ms", "22 01 00 00 80007531 00"},
 		{"WIRE-32", "playout of 30,001 ms", "22 01 00 00 00 80007531"},
@@ -381,6 +397,8 @@ func badFrames() []badFrame {
 		{"WIRE-35", "repair of 65 packets", "2e 0000 41 03 02 0102"},
 		{"WIRE-36", "empty repair", "2e 0000 40 03 00"},
 		{"WIRE-37", "repair report with 33 ranges", "2f 00 01 21 4400 00" + strings.Repeat("0000", 32) + "0000000000000000"},
+		{"WIRE-42", "report with 17 entries of a margin", "23 00 00 00 00 00 00 00 00 11" + strings.Repeat("00", 18)},
+		{"WIRE-42", "report with 2^62 - 1 entries of lateness", "23 00 00 00 00 00 00 00 00 00 ffffffffffffffff 00"},
 		{"WIRE-37", "repair report of a range below 0", "2f 00 01 01 0a 0b 00 00 00 00 00 00 00 00"},
 	}
 }
@@ -408,6 +426,7 @@ func TestFramesThatBreakARuleAreRefused(t *testing.T) {
 	// spec: WIRE-35
 	// spec: WIRE-36
 	// spec: WIRE-37
+	// spec: WIRE-42
 	for _, c := range badFrames() {
 		t.Run(c.rule+" "+c.why, func(t *testing.T) {
 			_, n := ParseFrame(unhex(t, c.hex))
@@ -438,6 +457,7 @@ var parsers = map[FrameType]func(b []byte) int{
 	FrameStreamsBlockedBidi: func(b []byte) int { _, n := ParseStreamsBlocked(FrameStreamsBlockedBidi, b); return n },
 	FrameStreamsBlockedUni:  func(b []byte) int { _, n := ParseStreamsBlocked(FrameStreamsBlockedUni, b); return n },
 	FrameChannel:            func(b []byte) int { _, n := ParseChannel(b); return n },
+	FrameChannelReport:      func(b []byte) int { _, n := ParseChannelReport(b); return n },
 	FrameSkip:               func(b []byte) int { _, n := ParseSkip(b); return n },
 	FrameSource:             func(b []byte) int { _, n := ParseSource(b); return n },
 	FrameRepair:             func(b []byte) int { _, n := ParseRepair(b); return n },

@@ -104,6 +104,16 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
+func FuzzChannelReport(f *testing.F) {
+	addFrames(f, 1, func(typ FrameType) bool { return typ == FrameChannelReport })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, n := ParseChannelReport(b); n >= 0 {
+			require.LessOrEqual(t, r.Channel, uint64(MaxChannel))
+			requireStable(t, r)
+		}
+	})
+}
+
 func FuzzRepairReport(f *testing.F) {
 	addFrames(f, 1, func(typ FrameType) bool { return typ == FrameRepairReport })
 	f.Fuzz(func(t *testing.T, b []byte) {

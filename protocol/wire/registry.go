@@ -50,6 +50,7 @@ const (
 	FrameStreamsBlockedBidi FrameType = 0x20
 	FrameStreamsBlockedUni  FrameType = 0x21
 	FrameChannel            FrameType = 0x22
+	FrameChannelReport      FrameType = 0x23
 	FrameMessage            FrameType = 0x24 // 0x24 to 0x2b, see messageFlagLen and its neighbours
 	FrameMessageMax         FrameType = 0x2b
 	FrameSkip               FrameType = 0x2c
@@ -125,7 +126,7 @@ func (t FrameType) IsMessage() bool { return t >= FrameMessage && t <= FrameMess
 // IsMessageFrame reports whether t belongs to messages and their repair, which version 1 reserves: the
 // session closes with [Unsupported] when it did not offer channels.
 func IsMessageFrame(t FrameType) bool {
-	return t == FrameChannel || t.IsMessage() || t >= FrameSkip && t <= FrameRepairReport
+	return t >= FrameChannel && t <= FrameRepairReport
 }
 
 // IsExperiment reports whether t lies in the range for experiments.
@@ -188,6 +189,7 @@ var frameNames = [...]string{
 	FrameStreamsBlockedBidi: "STREAMS_BLOCKED_BIDI",
 	FrameStreamsBlockedUni:  "STREAMS_BLOCKED_UNI",
 	FrameChannel:            "CHANNEL",
+	FrameChannelReport:      "CHANNEL_REPORT",
 	FrameSkip:               "SKIP",
 	FrameSource:             "SOURCE",
 	FrameRepair:             "REPAIR",

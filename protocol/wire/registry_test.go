@@ -75,7 +75,7 @@ func TestServersAloneSendTokensTicketsAndDone(t *testing.T) {
 
 func TestMessageFramesAreThoseOfMessagesAndRepair(t *testing.T) {
 	for typ := range FrameType(0x3000) {
-		want := typ == 0x22 || typ >= 0x24 && typ <= 0x2f
+		want := typ >= 0x22 && typ <= 0x2f
 		require.Equal(t, want, IsMessageFrame(typ), typ.String())
 	}
 	require.True(t, FrameType(0x1000).IsExperiment())

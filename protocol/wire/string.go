@@ -271,6 +271,12 @@ func (f Skip) String() string {
 }
 
 // String returns the frame as text.
+func (f ChannelReport) String() string {
+	return fmt.Sprintf("CHANNEL_REPORT channel=%d arrived=%d skipped=%d late=%d dropped=%d duplicate=%d jitter=%dus delay=%dus margin=%v lateness=%v",
+		f.Channel, f.Arrived, f.Skipped, f.Late, f.Dropped, f.Duplicate, f.JitterMicros, f.DelayMicros, f.Margin, f.Lateness)
+}
+
+// String returns the frame as text.
 func (f Source) String() string { return fmt.Sprintf("SOURCE seq=%d", f.Sequence) }
 
 // String returns the frame as text, with the size of its data.

@@ -210,7 +210,7 @@ func fieldText(v any) string {
 		return hex.EncodeToString(v[:])
 	case ECNCounts:
 		return fmt.Sprintf("%d %d %d", v.ECT0, v.ECT1, v.CE)
-	case [BurstBuckets]uint64:
+	case [BurstBuckets]uint64, [TimeBuckets]uint64:
 		text := fmt.Sprint(v)
 		return text[1 : len(text)-1]
 	case FrameType:
