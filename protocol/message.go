@@ -128,15 +128,16 @@ type messagesState struct {
 	toldFates bool // EventMessageOutcomes was given and PollOutcome has not said that there are no more
 	ended     bool
 
-	in       map[uint16]*recvChannel
-	inOrder  []*recvChannel
-	inbox    inbox
-	partial  int // bytes that parts of unreliable messages reserve
-	gaps     int // in all messages of which parts have come
-	toldMail bool
-	free     []*heldMessage
-	playing  [2]playout // complete messages that wait for their time, by lane
-	clock    sourceClock
+	in          map[uint16]*recvChannel
+	inOrder     []*recvChannel
+	inbox       inbox
+	partial     int // bytes that parts of unreliable messages reserve
+	gaps        int // in all messages of which parts have come
+	toldMail    bool
+	free        []*heldMessage
+	playing     [2]playout // complete messages that wait for their time, by lane
+	clock       sourceClock
+	reportCheck Time // when to look for reports that are due
 }
 
 func newMessagesState(t *streamsState, local, remote *wire.Parameters, emit func(EventKind)) *messagesState {

@@ -39,26 +39,36 @@ type sourceClock struct {
 	current time.Duration // smallest difference of this window
 	before  time.Duration // of the one before
 	twice   bool          // before holds something
+
+	// How delays differ. Those of a packet are those of its newest message: others may be copies.
+	jitter time.Duration // mean difference of the delays of one packet and the next
+	extra  time.Duration // mean delay above the smallest
+	newest time.Duration // newest source time
+	packet packetPlace   // of the last stamp
+	sample time.Duration // the smallest delay in it
+	fresh  bool          // it has a message newer than all before
+	prior  time.Duration // the sample before; 0: none
 }
 
 // take takes a stamp that came on a path. It returns the time of the peer's clock that it means, and by how
 // much the estimate has fallen at once: what was computed from it before is too late by that.
-func (c *sourceClock) take(now Time, stamp uint16, path uint64) (source, fell time.Duration) {
+func (c *sourceClock) take(now Time, stamp uint16, place packetPlace) (source, fell time.Duration) {
 	if c.since.IsZero() {
 		source = time.Duration(stamp) * time.Millisecond
 		c.offset = time.Duration(now) - source
-		c.restart(now, path, c.offset)
+		c.restart(now, place.path, c.offset)
 		return source, 0
 	}
 	source = c.source(now, stamp)
-	if path < c.path {
+	if place.path < c.path {
 		return source, 0
 	}
 	delay := time.Duration(now) - source
+	c.spread(place, source, delay)
 	quiet := now.Sub(c.last)
 	switch {
-	case path > c.path || quiet > 2*clockWindow:
-		c.restart(now, path, delay)
+	case place.path > c.path || quiet > 2*clockWindow:
+		c.restart(now, place.path, delay)
 		c.offset += min(max(delay-c.offset, 0), quiet/clockDrift)
 	case now.Sub(c.since) > clockWindow:
 		c.before, c.twice = c.current, now.Sub(c.since) < 2*clockWindow
@@ -109,3 +119,25 @@ func (c *sourceClock) follow(now Time, quiet time.Duration) (fell time.Duration)
 
 // at returns when a message with that source time would have come with the smallest delay.
 func (c *sourceClock) at(source time.Duration) Time { return Time(source + c.offset) }
+
+// spreadShare is what a new sample counts in means of how delays differ (RFC 3550, section 6.4.1).
+const spreadShare = 16
+
+// spread takes a delay into the means, once its packet is complete: when the next one comes.
+func (c *sourceClock) spread(place packetPlace, source, delay time.Duration) {
+	if place == c.packet {
+		c.sample = min(c.sample, delay)
+	} else {
+		if c.fresh {
+			if c.prior != 0 {
+				c.jitter += (max(c.sample-c.prior, c.prior-c.sample) - c.jitter) / spreadShare
+			}
+			c.extra += (c.sample - c.offset - c.extra) / spreadShare
+			c.prior = c.sample
+		}
+		c.packet, c.sample, c.fresh = place, delay, false
+	}
+	if source > c.newest {
+		c.newest, c.fresh = source, true
+	}
+}

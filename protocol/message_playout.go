@@ -73,7 +73,7 @@ func (p *playout) shift(d time.Duration) {
 // stamped takes the stamp of a message and returns the time of the peer's clock that it means. When the
 // estimate of the clock falls at once, messages that wait are due earlier too.
 func (m *messagesState) stamped(a *arrival, stamp uint16) time.Duration {
-	source, fell := m.clock.take(a.now, stamp, a.place.path)
+	source, fell := m.clock.take(a.now, stamp, a.place)
 	if fell > 0 {
 		for i := range m.playing {
 			m.playing[i].shift(fell)

@@ -25,7 +25,8 @@ type recvChannel struct {
 	held    []*heldMessage
 	stats   ReceivedMessages
 	times   *receiveTimes // nil until a message has a time
-	played  Time          // ordered, with play-out: when the last one that waits or waited is due
+	reports reporting
+	played  Time // ordered, with play-out: when the last one that waits or waited is due
 }
 
 // What uses says of a number: 0 when nothing came, else what the message uses of the session's limit, and
@@ -82,6 +83,7 @@ func (m *messagesState) handleChannel(f wire.Channel) error {
 		messages: m, number: number, mode: f.Mode, priority: f.Priority,
 		deadline: time.Duration(f.DeadlineMillis) * time.Millisecond,
 		playout:  time.Duration(f.PlayoutMillis) * time.Millisecond,
+		reports:  reporting{at: m.streams.now},
 	}
 	m.in[number] = c
 	m.inOrder = append(m.inOrder, c)

@@ -38,7 +38,9 @@ type sendChannel struct {
 	skip        sentVal   // SKIP
 	skipUsed    uint64    // what the messages below it have used
 	stats       SentMessages
-	full        bool // a message was refused; the application waits for EventMessagesWritable
+	queueTime   Histogram // of messages that were sent in full
+	peer        *peerView // what the receiver said last; nil: nothing yet
+	full        bool      // a message was refused; the application waits for EventMessagesWritable
 }
 
 // outMessage is a message on its way out.
@@ -329,6 +331,7 @@ func (c *sendChannel) noteSent(position uint64, from, to uint32) {
 	c.lost.sub(m.start+uint64(from), m.start+uint64(to))
 	m.sent = to
 	if to == m.places() {
+		c.queueTime.add(c.messages.streams.now.Sub(m.given))
 		c.sendAt = position + 1
 		if !reliable(c.mode) {
 			c.uncount(m)

@@ -86,9 +86,18 @@ func (s *Session) appendSkips(b *packetBuilder) {
 	}
 }
 
+// appendReports tells the peer what became of its messages, in a packet that leaves anyway since something is
+// acknowledged in it, and where it keeps no message out.
+func (s *Session) appendReports(now Time, b *packetBuilder) {
+	if s.messages == nil || b.nAcks == 0 {
+		return
+	}
+	b.buf = s.messages.appendReports(b.buf, b.limit-max(reservedForAck, s.streams.nextWhole()), now)
+}
+
 // handleMessageFrame takes a frame about messages.
 func (s *Session) handleMessageFrame(now Time, typ wire.FrameType, b []byte, kinds *frameKinds) (int, error) {
-	if s.local.MaxChannels == 0 { // spec: ERR-3
+	if s.local.MaxChannels == 0 && typ != wire.FrameChannelReport { // spec: ERR-3
 		return 0, transportErrorf(wire.Unsupported, typ, "messages, or their repair, were not agreed on")
 	}
 	switch typ {
@@ -120,6 +129,12 @@ func (m *messagesState) handle(typ wire.FrameType, b []byte, a *arrival) (int, e
 			return n, nil
 		}
 		return n, m.handleChannel(f)
+	case wire.FrameChannelReport:
+		f, n := wire.ParseChannelReport(b)
+		if n < 0 {
+			return n, nil
+		}
+		return n, m.handleReport(&f, a)
 	case wire.FrameSkip:
 		f, n := wire.ParseSkip(b)
 		if n < 0 {

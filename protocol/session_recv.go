@@ -241,7 +241,7 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 		kinds.data = true
 		return s.handleAck(now, typ, b)
 	}
-	kinds.eliciting, kinds.data = true, true
+	kinds.eliciting, kinds.data = kinds.eliciting || typ != wire.FrameChannelReport, true
 	if typ.IsStream() {
 		kinds.stream = true
 		f, n := wire.ParseStream(typ, b)

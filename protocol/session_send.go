@@ -200,6 +200,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 		s.beginCovered(now, &b)
 	}
 	s.appendAcks(now, &b)
+	s.appendReports(now, &b)
 	body := len(b.buf)
 	if urgent || latency {
 		s.appendControl(&b, latency && !urgent)

@@ -53,9 +53,9 @@ func TestGreaseVersionsHaveTheirForm(t *testing.T) {
 	})
 }
 
-func TestOnlyPaddingAckAndCloseElicitNoAcknowledgement(t *testing.T) {
+func TestOnlyPaddingAckReportAndCloseElicitNoAcknowledgement(t *testing.T) {
 	// spec: REG-4
-	silent := []FrameType{FramePadding, FrameAck, FrameAckECN, FrameAckStamp, FrameAckECNStamp, FrameClose, FrameCloseApp}
+	silent := []FrameType{FramePadding, FrameAck, FrameAckECN, FrameAckStamp, FrameAckECNStamp, FrameChannelReport, FrameClose, FrameCloseApp}
 	for typ := range FrameType(0x3000) {
 		want := true
 		for _, s := range silent {
