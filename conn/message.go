@@ -70,7 +70,7 @@ type MessageOptions struct {
 	// the two ends drift. So media keeps its pace: to the ms in the core, to the next tick of the receiver's timers
 	// (about 1 ms) here. What takes longer is received as soon as it comes, or not any more if its Deadline has
 	// passed too: for media, set both to the same. What waits counts in the receiver's limits (message_buffer for
-	// unreliable modes, the session's window for others). The same for all messages of a channel. At most 30 s,
+	// unreliable modes, the session's window for others), and comes at once when the session ends. The same for all messages of a channel. At most 30 s,
 	// in ms, rounded up.
 	Playout time.Duration
 	// Goal of the channel from now on, of messages in reliable modes that have a deadline. Below 0.3 % of loss none

@@ -13,9 +13,6 @@ import (
 	"github.com/godwit-net/godwit/protocol/wire"
 )
 
-// Stats is what a session has seen so far.
-type Stats = protocol.Stats
-
 // Session is one end of a context between two endpoints. It is a net.Conn over its stream 0, which exists
 // at both ends from the start. All methods may be called by several goroutines at once.
 type Session struct {

@@ -59,7 +59,7 @@ type MessageOptions struct {
 	// pace is received at that pace, to the ms, though the clocks of the two ends drift. A message that takes
 	// longer is received as soon as it comes, or not any more where a Deadline says so. The receiver holds what
 	// waits in its limits for messages (Parameters.MessageBuffer, the session's window), which must be
-	// large enough for that. At most 30 s, in ms, rounded up; the same for all messages of a channel.
+	// large enough for that. When the session ends, all that waits is given at once. At most 30 s, in ms, rounded up; the same for all messages of a channel.
 	Playout time.Duration
 	// Priority of the channel from now on, compared with channels and streams: higher first. 0: 128. From
 	// 128 on messages belong to the latency class.
@@ -192,6 +192,7 @@ func (m *messagesState) fail() {
 
 // note counts an outcome, and keeps it for the application.
 func (c *sendChannel) note(tag uint64, o Outcome) {
+	c.fates.add(o != Acknowledged)
 	switch o {
 	case Acknowledged:
 		c.stats.Acknowledged++

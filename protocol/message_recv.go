@@ -26,6 +26,7 @@ type recvChannel struct {
 	stats   ReceivedMessages
 	times   *receiveTimes // nil until a message has a time
 	reports reporting
+	fates   recentFates
 	played  Time // ordered, with play-out: when the last one that waits or waited is due
 }
 

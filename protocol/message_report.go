@@ -76,6 +76,7 @@ type peerView struct {
 	place  packetPlace // of the packet that it came in
 	at     Time
 	report wire.ChannelReport
+	late   float64 // share of the messages between this and the one before that came too late, 0 to 1
 }
 
 // handleReport takes what the peer says of a channel of this end.
@@ -97,6 +98,17 @@ func (m *messagesState) handleReport(f *wire.ChannelReport, a *arrival) error {
 	} else if a.place.before(c.peer.place) {
 		return nil // an older one, overtaken
 	}
-	*c.peer = peerView{a.place, a.now, *f}
+	*c.peer = peerView{a.place, a.now, *f, lateShare(&c.peer.report, f)}
 	return nil
+}
+
+// lateShare returns the share of the messages between two reports that came too late.
+func lateShare(before, now *wire.ChannelReport) float64 {
+	late, all := 0.0, 0.0
+	for i := range now.Margin {
+		l := float64(now.Lateness[i]) - float64(before.Lateness[i])
+		late += l
+		all += l + float64(now.Margin[i]) - float64(before.Margin[i])
+	}
+	return min(max(late/max(all, 1), 0), 1)
 }

@@ -38,6 +38,8 @@ type sendChannel struct {
 	skip        sentVal   // SKIP
 	skipUsed    uint64    // what the messages below it have used
 	stats       SentMessages
+	firstBytes  uint64 // of messages, sent for the first time
+	fates       recentFates
 	queueTime   Histogram // of messages that were sent in full
 	peer        *peerView // what the receiver said last; nil: nothing yet
 	full        bool      // a message was refused; the application waits for EventMessagesWritable
@@ -313,8 +315,10 @@ func (c *sendChannel) fact(position uint64, from, to uint32) fact {
 
 func (c *sendChannel) noteSent(position uint64, from, to uint32) {
 	m := c.queue.at(position)
+	bytes := uint64(to - max(from, 1))
 	if to <= m.sent { // again
 		c.stats.Retransmitted++
+		c.stats.RepeatedBytes += bytes
 		c.lost.sub(m.start+uint64(from), m.start+uint64(to))
 		c.reschedule()
 		return
@@ -330,6 +334,7 @@ func (c *sendChannel) noteSent(position uint64, from, to uint32) {
 	}
 	c.lost.sub(m.start+uint64(from), m.start+uint64(to))
 	m.sent = to
+	c.firstBytes += bytes
 	if to == m.places() {
 		c.queueTime.add(c.messages.streams.now.Sub(m.given))
 		c.sendAt = position + 1

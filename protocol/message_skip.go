@@ -15,6 +15,11 @@ func (c *recvChannel) takeUnreliable(number uint64, f *wire.Message, a *arrival)
 		c.stats.Stale++
 		return
 	}
+	if number > c.numbers.expected {
+		c.fates.addMissing(number - c.numbers.expected)
+	} else if number < c.numbers.expected {
+		c.fates.takeBack()
+	}
 	c.numbers.seen(number+1, a.place)
 	whole := !f.Fragment || uint64(len(f.Data)) == f.Total
 	if whole {
@@ -219,6 +224,7 @@ func (c *recvChannel) passTo(next uint64) {
 	for n := from; n < next; n++ {
 		if *c.use(n)&settledUse == 0 {
 			c.stats.Skipped++
+			c.fates.add(true)
 		}
 	}
 }

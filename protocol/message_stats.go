@@ -13,6 +13,7 @@ type SentMessages struct {
 	Lost          uint64 // lost, in modes that do not send again; or under way when the session ended
 	Expired       uint64 // by their deadlines
 	Retransmitted uint64 // frames that repeat what a lost packet had
+	RepeatedBytes uint64 // of messages, in them
 	Needless      uint64 // of those, the ones whose first copy was acknowledged before them
 }
 
@@ -41,6 +42,7 @@ func (s *SentMessages) add(c *SentMessages) {
 	s.Lost += c.Lost
 	s.Expired += c.Expired
 	s.Retransmitted += c.Retransmitted
+	s.RepeatedBytes += c.RepeatedBytes
 	s.Needless += c.Needless
 }
 
@@ -111,20 +113,23 @@ func (c *recvChannel) wanted() time.Duration {
 // came notes that a message is complete, and how much time was left until it is wanted.
 func (c *recvChannel) came(stamped bool, a *arrival) {
 	c.stats.Arrived++
-	c.timed(stamped, a)
+	c.fates.add(c.timed(stamped, a))
 }
 
-func (c *recvChannel) timed(stamped bool, a *arrival) {
+// timed notes how a message stands to its time, and reports whether it is late.
+func (c *recvChannel) timed(stamped bool, a *arrival) (late bool) {
 	wanted := c.wanted()
 	if wanted == 0 || !stamped {
-		return
+		return false
 	}
 	if c.times == nil {
 		c.times = new(receiveTimes)
 	}
-	if left := c.messages.clock.at(a.source).Add(wanted).Sub(a.now); left >= 0 {
-		c.times.margin.add(left)
-	} else {
+	left := c.messages.clock.at(a.source).Add(wanted).Sub(a.now)
+	if left < 0 {
 		c.times.lateness.add(-left)
+		return true
 	}
+	c.times.margin.add(left)
+	return false
 }

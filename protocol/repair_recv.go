@@ -179,6 +179,7 @@ type burstMeter struct {
 	end    uint64 // one more than the largest number; 0: nothing came
 	seen   uint64 // of the burstLag numbers before, the newest in the lowest bit
 	run    uint64 // lost in a row
+	lost   uint64
 	counts [wire.BurstBuckets]uint64
 }
 
@@ -204,6 +205,7 @@ func (m *burstMeter) arrived(path, pn uint64) {
 	}
 	if ahead > burstLag {
 		m.run += ahead - burstLag
+		m.lost += ahead - burstLag
 	}
 	m.seen |= 1
 	m.end = pn + 1
@@ -211,6 +213,7 @@ func (m *burstMeter) arrived(path, pn uint64) {
 
 func (m *burstMeter) settle(came bool) {
 	if !came {
+		m.lost++
 		m.run++
 		return
 	}

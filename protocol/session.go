@@ -109,7 +109,7 @@ type Session struct {
 	paceUntil   Time       // when the pacer lets the next packet go; 0: it does not wait
 	early       []Datagram // 1-RTT packets that came before the handshake was complete
 	events      eventQueue
-	stats       Stats
+	stats       SessionCounters
 	peer        peerProof
 	err         error
 	context     any

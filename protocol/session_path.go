@@ -34,8 +34,9 @@ type path struct {
 	acks   ackState
 	replay crypto.ReplayWindow
 
-	largest  uint64 // highest packet number received
-	received bool   // largest is set
+	largest  uint64      // highest packet number received
+	received bool        // largest is set
+	arrivals *burstMeter // nil: no number was left out
 
 	validated bool          // addr has answered a challenge, or the handshake proved it
 	budget    ledger        // while addr is not validated
@@ -226,6 +227,7 @@ func (s *Session) dropPaths(now Time, drop func(*path) bool) {
 	for _, p := range s.paths.list {
 		if drop(p) {
 			s.stats.addPath(&p.loss.stats)
+			s.keepArrivals(p)
 			s.fail(now, s.retirePeerIDs(func(path uint64) bool { return path == p.id }))
 			continue
 		}

@@ -87,6 +87,7 @@ func (s *Session) handleShort(now Time, d *Datagram) {
 
 // handlePacket takes an authentic packet that was not seen before.
 func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payload []byte, size int) {
+	p.noteArrival(pn)
 	newest := !p.received || pn > p.largest
 	if newest {
 		p.largest, p.received = pn, true
