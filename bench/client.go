@@ -169,6 +169,20 @@ func (c *Client) dial(ctx context.Context) (s *conn.Session, end func(), err err
 	}, nil
 }
 
+// dialers is how many sessions a run opens at once: a machine that opens hundreds answers some too late.
+const dialers = 16
+
+// dialInTurn is dial, at most dialers at a time.
+func (c *Client) dialInTurn(ctx context.Context, turns chan struct{}) (s *conn.Session, end func(), err error) {
+	select {
+	case turns <- struct{}{}:
+		defer func() { <-turns }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+	return c.dial(ctx)
+}
+
 // inParallel runs n copies of f and returns the first error, which ends the others.
 func inParallel(ctx context.Context, n int, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)

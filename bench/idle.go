@@ -25,8 +25,6 @@ func (c *Client) runIdle(ctx context.Context, o Options) (*IdleResult, error) {
 			_ = s.Close()
 		}
 	}()
-	// A few at a time: a machine that opens all at once answers some too late.
-	const dialers = 16
 	next := make(chan struct{}, o.Sessions)
 	for range o.Sessions {
 		next <- struct{}{}

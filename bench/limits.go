@@ -35,7 +35,7 @@ const (
 	// handshakeTimeout is when a client takes the server for absent.
 	handshakeTimeout = 5 * time.Second
 	// patience is how long one end waits for the other beyond the duration of the run.
-	patience = 20 * time.Second
+	patience = 30 * time.Second
 	// seriesStep is the resolution of rates over time.
 	seriesStep = 100 * time.Millisecond
 	// maxSteps bounds the series: a server drops what comes after the end.

@@ -136,8 +136,9 @@ func (c *Client) compareClocks(control *conn.Stream, lines *bufio.Reader) (clock
 func (c *Client) runMessages(ctx context.Context, o Options) (*MessageResult, *WorldloadResult, error) {
 	var mu sync.Mutex
 	total := newMessages(&o)
+	turns := make(chan struct{}, dialers)
 	err := inParallel(ctx, o.Sessions, func(ctx context.Context) error {
-		one, err := c.messageSession(ctx, &o)
+		one, err := c.messageSession(ctx, &o, turns)
 		mu.Lock()
 		defer mu.Unlock()
 		total.add(&one)
@@ -151,8 +152,8 @@ func (c *Client) runMessages(ctx context.Context, o Options) (*MessageResult, *W
 }
 
 // messageSession is one session of a run of messages.
-func (c *Client) messageSession(ctx context.Context, o *Options) (m messages, err error) {
-	session, end, err := c.dial(ctx)
+func (c *Client) messageSession(ctx context.Context, o *Options, turns chan struct{}) (m messages, err error) {
+	session, end, err := c.dialInTurn(ctx, turns)
 	if err != nil {
 		return m, err
 	}
