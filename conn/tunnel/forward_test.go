@@ -13,6 +13,7 @@ func TestForwardsReadAndPrintTheSameForm(t *testing.T) {
 		"udp://127.0.0.1:53=udp://10.0.0.53:53", "udp://:5004-5005=udp://[::1]:6004-6005",
 		"udp://:0=udp://a:1?deadline=150ms", "udp://:0=udp://a:1?deadline=150ms&ordered=false",
 		"udp://:1-3=udp://a:1-3?deadline=1.5s&playout=2s", "udp://:0=udp://a:1?deadline=1s&playout=1s&ordered=false",
+		"udp://:0=udp://a:1?deadline=1s&overhead=50%", "udp://:0=udp://a:1?deadline=1s&overhead=0%&ordered=false",
 	} {
 		f, err := ParseForward(s)
 		require.NoError(t, err, s)
@@ -49,6 +50,10 @@ func TestBadForwardsAreRefusedWithTheFix(t *testing.T) {
 		"udp://:1=udp://a:1?deadline=2s&playout=1s":       "shorter than deadline",
 		"udp://:1=udp://a:1?ordered=true":                 "needs deadline=",
 		"udp://:1=udp://a:1?deadline=1s&ordered=yes":      "ordered=true or ordered=false",
+		"udp://:1=udp://a:1?overhead=50%":                 "needs deadline=",
+		"udp://:1=udp://a:1?deadline=1s&overhead=50":      "as overhead=30%",
+		"udp://:1=udp://a:1?deadline=1s&overhead=-1%":     "from 0% to 300%",
+		"udp://:1=udp://a:1?deadline=1s&overhead=301%":    "from 0% to 300%",
 		"udp://:1=udp://a:1?jitter=1":                     "unknown option",
 	} {
 		_, err := ParseForward(text)
@@ -84,4 +89,19 @@ func FuzzParseForward(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, forward, again)
 	})
+}
+
+func TestTheMostThatAForwardMaySpendHoldsForTheSession(t *testing.T) {
+	for want, list := range map[int][]string{
+		30:  {"tcp://:1=tcp://a:1", "udp://:2=udp://a:2"},
+		-1:  {"udp://:1=udp://a:1?deadline=1s&overhead=0%", "udp://:2=udp://a:2"},
+		10:  {"udp://:1=udp://a:1?deadline=1s&overhead=10%"},
+		100: {"udp://:1=udp://a:1?deadline=1s&overhead=100%", "udp://:2=udp://a:2?deadline=1s"},
+	} {
+		forwards, err := ParseForwards(list)
+		require.NoError(t, err)
+		require.Equal(t, want, newClient(ClientConfig{Forwards: forwards}).connConfig().OverheadCap)
+		require.Equal(t, want, newClient(ClientConfig{Reverse: forwards}).connConfig().OverheadCap)
+	}
+	require.Equal(t, maxOverhead, newServer(ServerConfig{}).connConfig().OverheadCap, "the client decides")
 }

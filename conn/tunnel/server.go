@@ -119,6 +119,7 @@ func (s *Server) connConfig() *conn.Config {
 		MaxStreams:    config.MaxConnections + busyReserve,
 		Authorize:     s.authorize,
 		MessageBuffer: udpMessageBuffer,
+		OverheadCap:   maxOverhead, // the client decides
 		Logger:        config.Logger,
 	}
 }

@@ -18,6 +18,10 @@ type UDPOptions struct {
 	// Playout later, so that jitter and repair do not show. 0: as soon as they have come. At least Deadline, which is
 	// the same when it is not given. 1 ms to 30 s, in ms.
 	Playout time.Duration
+	// Overhead is how much repair may add to what the datagrams take without loss, in percent. One session carries all
+	// forwards of a client, so the largest of them holds for all. 0: 30. NoOverhead: what is lost is sent again, and
+	// that is all. At most 300.
+	Overhead int
 	// Unordered gives datagrams out as they come. Without it those of a forward with a Deadline wait, within
 	// it, for the ones before them. Forwards without a Deadline are never ordered.
 	Unordered bool
@@ -27,6 +31,15 @@ type UDPOptions struct {
 const (
 	minDeadline = time.Millisecond
 	maxDeadline = 30 * time.Second // what channels of messages take
+	maxOverhead = 300              // percent; what sessions can agree on
+)
+
+// NoOverhead is the UDPOptions.Overhead of 0 %.
+const NoOverhead = -1
+
+const (
+	// defaultOverhead is the UDPOptions.Overhead of forwards that say nothing, in percent.
+	defaultOverhead = 30
 )
 
 // ordered tells whether datagrams of one flow keep their order.
@@ -55,6 +68,9 @@ func parseUDPOptions(s string) (o UDPOptions, err error) {
 	if o.Playout > 0 && o.Playout < o.Deadline {
 		return o, fmt.Errorf("playout=%v is shorter than deadline=%v: what is repaired later would be late; write playout=%v", o.Playout, o.Deadline, o.Deadline)
 	}
+	if seen["overhead"] && o.Deadline == 0 {
+		return o, fmt.Errorf("overhead= needs deadline=: without one nothing is repaired")
+	}
 	if seen["ordered"] && o.Deadline == 0 {
 		return o, fmt.Errorf("ordered= needs deadline=: order is kept by waiting, and the deadline says how long")
 	}
@@ -67,6 +83,8 @@ func (o *UDPOptions) set(name, value string) (err error) {
 		o.Deadline, err = parseMillis(name, value, minDeadline, maxDeadline)
 	case "playout":
 		o.Playout, err = parseMillis(name, value, minDeadline, maxDeadline)
+	case "overhead":
+		o.Overhead, err = parseOverhead(value)
 	case "ordered":
 		var ordered bool
 		if ordered, err = strconv.ParseBool(value); err != nil {
@@ -74,7 +92,7 @@ func (o *UDPOptions) set(name, value string) (err error) {
 		}
 		o.Unordered = !ordered
 	default:
-		return fmt.Errorf("unknown option %q; UDP forwards take deadline=, playout= and ordered=", name)
+		return fmt.Errorf("unknown option %q; UDP forwards take deadline=, playout=, overhead= and ordered=", name)
 	}
 	return err
 }
@@ -91,6 +109,45 @@ func parseMillis(name, value string, least, most time.Duration) (time.Duration, 
 	return d, nil
 }
 
+// parseOverhead reads a percentage.
+func parseOverhead(value string) (int, error) {
+	digits, ok := strings.CutSuffix(value, "%")
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || n < 0 || n > maxOverhead {
+		return 0, fmt.Errorf("overhead=%s: write a percentage from 0%% to %d%%, as overhead=30%%", value, maxOverhead)
+	}
+	if n == 0 {
+		return NoOverhead, nil
+	}
+	return n, nil
+}
+
+// overheadCap is what the session of a client with these forwards may spend on repair, in percent, as conn.Config
+// wants it: the most that one of them asks for.
+func overheadCap(lists ...[]Forward) int {
+	most, asked := 0, false
+	for _, list := range lists {
+		for _, f := range list {
+			switch {
+			case f.UDP.Deadline == 0:
+				continue
+			case f.UDP.Overhead == 0:
+				most = max(most, defaultOverhead)
+			default:
+				most = max(most, f.UDP.Overhead)
+			}
+			asked = true
+		}
+	}
+	switch {
+	case !asked:
+		return defaultOverhead
+	case most == 0:
+		return -1
+	}
+	return most
+}
+
 // String is the form that parseUDPOptions reads; empty for the zero value.
 func (o UDPOptions) String() string {
 	if o.Deadline == 0 {
@@ -99,6 +156,9 @@ func (o UDPOptions) String() string {
 	s := "deadline=" + o.Deadline.String()
 	if o.Playout > 0 {
 		s += "&playout=" + o.Playout.String()
+	}
+	if o.Overhead != 0 {
+		s += fmt.Sprintf("&overhead=%d%%", max(o.Overhead, 0))
 	}
 	if o.Unordered {
 		s += "&ordered=false"
