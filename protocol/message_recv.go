@@ -124,7 +124,7 @@ func (m *messagesState) handleMessage(f *wire.Message, a *arrival) error {
 	if f.HasStamp {
 		a.source = m.stamped(a, f.Stamp)
 	}
-	if c.priority >= latencyPriority && f.Offset+uint64(len(f.Data)) == f.Total {
+	if reliable(c.mode) && c.priority >= latencyPriority && f.Offset+uint64(len(f.Data)) == f.Total {
 		a.urgent = true // spec: MSG-18
 	}
 	if reliable(c.mode) {

@@ -274,7 +274,7 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 		from++
 	}
 	to = uint32(f.Offset) + uint32(n) + 1
-	if to == m.places() && c.priority >= latencyPriority {
+	if to == m.places() && reliable(c.mode) && c.priority >= latencyPriority {
 		t.urgent = true // the receiver acknowledges it at once; spec: MSG-18
 	}
 	*facts = append(*facts, c.fact(position, from, to))

@@ -72,7 +72,7 @@ func (s *Session) hasSkips() bool { return s.messages != nil && s.messages.skips
 func (s *Session) prepareMessages(now Time, b *packetBuilder) {
 	s.settleHeld(now)
 	s.streams.repairing = sentBytes{}
-	s.streams.wholeRoom, s.streams.tail, s.streams.urgent = b.room()-1, tailFrame{}, false
+	s.streams.wholeRoom, s.streams.tail, s.streams.urgent, s.streams.patient = b.room()-1, tailFrame{}, false, false
 	if s.messages != nil {
 		s.messages.timeout(now)
 	}

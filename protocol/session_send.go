@@ -369,10 +369,10 @@ func (s *Session) appendPing(b *packetBuilder) {
 	s.idle.pingDue = false
 }
 
-// askForAck asks the peer not to delay the acknowledgement of a probe, or of a tail, after which
-// nothing would show a loss.
+// askForAck asks the peer not to delay the acknowledgement of a probe, or of a tail of what would be sent again,
+// after which nothing would show a loss.
 func (s *Session) askForAck(b *packetBuilder, probe bool) {
-	if !b.asked && b.room() > 0 && (probe || !s.streams.hasData()) {
+	if !b.asked && b.room() > 0 && (probe || !s.streams.hasData() && !s.streams.patient) {
 		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
 	}
 }

@@ -52,6 +52,7 @@ type streamsState struct {
 	wholeRoom int       // bytes of frames that fit an empty packet
 	tail      tailFrame // the last MESSAGE frame with a length
 	urgent    bool      // it has a message that the receiver acknowledges at once
+	patient   bool      // all of its data is in messages that are not sent again: nobody waits to hear of them
 
 	// Sending: all streams together.
 	max         uint64 // the peer's limit; only grows

@@ -227,8 +227,8 @@ func (t *streamsState) nextChannel() *sendChannel {
 func (t *streamsState) appendData(b []byte, max int, facts *[]fact, latencyOnly bool) []byte {
 	limit := len(b) + max
 	t.packets++
-	t.tail, t.urgent = tailFrame{}, false
-	for t.err == nil {
+	t.tail, t.urgent, t.patient = tailFrame{}, false, false
+	for first := true; t.err == nil; first = false {
 		s := t.sched.pick(t.sessionCredit(), latencyOnly)
 		if s == nil {
 			break
@@ -238,6 +238,8 @@ func (t *streamsState) appendData(b []byte, max int, facts *[]fact, latencyOnly 
 		if len(b) == before {
 			break
 		}
+		c, ok := s.owner.(*sendChannel)
+		t.patient = ok && !reliable(c.mode) && (first || t.patient)
 		if s.queue == queue {
 			t.sched.spent(s, n)
 		}
