@@ -15,7 +15,7 @@ PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 wind
 FOLDERS     = bench cmd conn crypto protocol spec
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e bench congestion realtime realtime-sockets rivals kernel timing flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals kernel timing flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -71,6 +71,9 @@ vectors: ## write spec/vectors anew; read the diff
 
 e2e: ## real programs through a tunnel, the kernel's TCP beside us; for root, with the packages of .ci/packages
 	$(GO) test -tags e2e -count=1 -v -p 1 ./cmd/godwit/e2e ./bench/kernel
+
+media: ## cmd/godwit/e2e/RESULTS.md anew: ffmpeg through the tunnel, four minutes on a machine that has nothing else to do
+	$(GO) test -tags e2e -count=1 -v -run TestMedia ./cmd/godwit/e2e -args -media.time 200s -media.results RESULTS.md
 
 bench: ## benchmarks of the library, compared with those of OLD (HEAD~1)
 	rm -rf bin && mkdir bin && git worktree prune && git worktree add -f bin/old $(OLD) >/dev/null

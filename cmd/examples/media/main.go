@@ -39,7 +39,7 @@ func main() {
 	flag.StringVar(&o.send, "send", "", "run the sender alone, to the receiver at this address")
 	flag.StringVar(&o.key, "key", "", "public key of the receiver, for -send")
 	flag.StringVar(&o.link, "link", "delay=50ms,loss=5%", "link to emulate when both are in one process, as in `godwit link --link`")
-	flag.DurationVar(&o.budget, "budget", 150*time.Millisecond, "latency budget: how long after the one-way delay a frame is worth something")
+	flag.DurationVar(&o.budget, "budget", 150*time.Millisecond, "latency budget, beyond the one-way delay")
 	flag.IntVar(&o.rate, "rate", 4_000_000, "of the video, in bit/s")
 	flag.DurationVar(&o.length, "time", 5*time.Second, "length of the video")
 	flag.Parse()
@@ -59,7 +59,7 @@ func run(ctx context.Context, o *options, w io.Writer) error {
 			return err
 		}
 		fmt.Fprintf(w, "receiving on %s: send with -key %s\n", l.Addr(), l.PublicKey())
-		r := newReceiver(o.budget)
+		r := newReceiver()
 		err = r.run(ctx, l)
 		r.report(w)
 		return err
@@ -91,7 +91,7 @@ func runBoth(ctx context.Context, o *options, w io.Writer) error {
 		return err
 	}
 	defer proxy.Close()
-	r, received := newReceiver(o.budget), make(chan error)
+	r, received := newReceiver(), make(chan error)
 	go func() { received <- r.run(ctx, l) }()
 	s, err := send(ctx, o, proxy.Addr().String(), l.PublicKey())
 	if err != nil {

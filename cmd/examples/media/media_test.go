@@ -12,22 +12,22 @@ import (
 
 func TestFramesComeOverALinkWithoutLossWholeAndInOrder(t *testing.T) {
 	var out bytes.Buffer
-	o := options{link: "delay=5ms", budget: 10 * time.Second, rate: 1_000_000, length: time.Second}
+	o := options{link: "delay=5ms", budget: 2 * time.Second, rate: 1_000_000, length: time.Second}
 	require.NoError(t, run(t.Context(), &o, &out))
-	require.Contains(t, out.String(), "receiver: 30 frames, 0 missing, 0 later than 10s, 0 damaged", out.String())
+	require.Contains(t, out.String(), "receiver: 30 frames shown, 0 missing, 0 damaged", out.String())
 }
 
 // Every frame is shown once or skipped, whatever else the machine has to do meanwhile.
 func TestFramesAreShownOrSkippedOverALinkThatLoses(t *testing.T) {
 	var out bytes.Buffer
-	o := options{link: "delay=5ms,loss=5%", budget: 10 * time.Second, rate: 1_000_000, length: time.Second}
+	o := options{link: "delay=5ms,loss=5%", budget: 2 * time.Second, rate: 1_000_000, length: time.Second}
 	require.NoError(t, run(t.Context(), &o, &out))
 	require.Contains(t, out.String(), "sender: 30 frames")
-	require.Contains(t, out.String(), "receiver: 30 frames, 0 missing, 0 later than 10s, 0 damaged", out.String())
+	require.Contains(t, out.String(), "receiver: 30 frames shown, 0 missing, 0 damaged", out.String())
 }
 
 func TestADamagedFrameIsCounted(t *testing.T) {
-	r := newReceiver(time.Second)
+	r := newReceiver()
 	frame := encode(0, 1_000_000, 0)
 	r.show(frame)
 	frame[len(frame)/2]++

@@ -6,17 +6,23 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-var mediaTime = flag.Duration("media.time", time.Minute, "how long the clips are that the test of media sends")
+var (
+	mediaTime    = flag.Duration("media.time", time.Minute, "how long the clips are that the test of media sends")
+	mediaResults = flag.String("media.results", "", "file for a table of what became of them, recorded on a machine that has nothing else to do")
+)
 
 // The link and the budget of the test: 1.5 round trips beyond the one-way delay.
 const (
@@ -26,12 +32,12 @@ const (
 
 // show is a flow of media from one ffmpeg to another.
 type show struct {
-	name     string
-	clip     string   // what is sent
-	format   []string // arguments of ffmpeg, before the address
-	ports    int      // 2 for RTP, whose RTCP goes to the next port
-	tunnel   bool     // between them, or the link alone
-	received string   // a file for what comes; empty: nobody looks at it
+	name   string
+	clip   string   // what is sent
+	format []string // arguments of ffmpeg, before the address
+	ports  int      // 2 for RTP, whose RTCP goes to the next port
+	tunnel bool     // between them, or the link alone
+	file   string   // a file for what comes; empty: nobody looks at it
 
 	*passage
 	ssim     float64 // mean, of all pictures
@@ -51,12 +57,12 @@ func (s *show) run(t *testing.T) {
 	}
 	var player *process
 	switch {
-	case s.received != "" && s.ports == 1:
-		file, err := os.Create(s.received)
+	case s.file != "" && s.ports == 1:
+		file, err := os.Create(s.file)
 		require.NoError(t, err)
 		defer file.Close()
 		out[0].copyTo(file)
-	case s.received != "":
+	case s.file != "":
 		player = s.play(t, out)
 	}
 	url := fmt.Sprintf("udp://127.0.0.1:%d?pkt_size=1316", in[0].port())
@@ -81,7 +87,7 @@ func (s *show) play(t *testing.T, out []*meter) *process {
 	ffmpeg(t, append(append([]string{"-i", s.clip, "-c", "copy", "-t", "0.1"}, s.format...),
 		"-sdp_file", sdp, fmt.Sprintf("rtp://127.0.0.1:%d", ports[0]))...)
 	player := start(t, "ffmpeg", "-hide_banner", "-nostdin", "-nostats", "-loglevel", "error",
-		"-protocol_whitelist", "file,udp,rtp", "-buffer_size", "4000000", "-i", sdp, "-copyts", "-c", "copy", s.received)
+		"-protocol_whitelist", "file,udp,rtp", "-buffer_size", "4000000", "-i", sdp, "-copyts", "-c", "copy", s.file)
 	require.Eventually(t, func() bool { return isTaken(ports[0]) && isTaken(ports[1]) }, patience, 20*time.Millisecond)
 	for i, m := range out {
 		m.pass(ports[i])
@@ -117,8 +123,8 @@ func TestMediaArrivesThroughTheTunnelInTime(t *testing.T) {
 	for _, tunnel := range []bool{true, false} {
 		file := filepath.Join(dir, fmt.Sprintf("tunnel-%v-", tunnel))
 		shows = append(shows,
-			&show{name: "MPEG-TS", clip: clip, format: []string{"-f", "mpegts"}, ports: 1, tunnel: tunnel, received: file + "mpegts.ts"},
-			&show{name: "RTP H.264", clip: clip, format: []string{"-f", "rtp"}, ports: 2, tunnel: tunnel, received: file + "rtp.ts"},
+			&show{name: "MPEG-TS", clip: clip, format: []string{"-f", "mpegts"}, ports: 1, tunnel: tunnel, file: file + "mpegts.ts"},
+			&show{name: "RTP H.264", clip: clip, format: []string{"-f", "rtp"}, ports: 2, tunnel: tunnel, file: file + "rtp.ts"},
 			&show{name: "RTP Opus", clip: voice, format: []string{"-f", "rtp"}, ports: 2, tunnel: tunnel})
 	}
 	var all sync.WaitGroup
@@ -127,35 +133,67 @@ func TestMediaArrivesThroughTheTunnelInTime(t *testing.T) {
 	}
 	all.Wait()
 	for _, s := range shows {
-		if s.received != "" {
-			s.ssim, s.pictures = ssim(t, clip, s.received)
+		if s.file != "" {
+			s.ssim, s.pictures = ssim(t, clip, s.file)
 		}
 	}
-	t.Log("\n" + tableOf(shows))
-	half := len(shows) / 2
-	for i, s := range shows[:half] {
-		alone := shows[half+i]
-		require.Less(t, s.missing(), alone.missing(), s.name)
-		require.GreaterOrEqual(t, s.ssim, alone.ssim, s.name)
+	table := tableOf(shows)
+	t.Log("\n" + table)
+	missing, similar := 0.002, 0.99 // on a machine that has other work, whose pauses look like loss
+	if *mediaResults != "" {
+		missing, similar = 1e-4, 0.998
+		record(t, table)
+	}
+	for _, s := range shows[:len(shows)/2] {
+		assert.LessOrEqual(t, s.missing(), missing, s.name)
+		assert.Less(t, s.silence, time.Second, s.name)
+		assert.Zero(t, s.foreign, s.name)
+		if s.file != "" {
+			assert.GreaterOrEqual(t, s.ssim, similar, s.name)
+		}
 	}
 }
 
 // tableOf shows what became of media, for people.
 func tableOf(shows []*show) string {
 	var b strings.Builder
-	b.WriteString("| stream | through | datagrams | Mbit/s | missing | most in a row | late | beyond the quickest p50 / p99 / all, ms | longest silence, ms | pictures | SSIM |\n")
+	b.WriteString("| stream | through | datagrams | Mbit/s | missing | in the first second | most in a row | delay p50 / p99 / all, ms | longest silence, ms | pictures | SSIM |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, s := range shows {
 		through, similar := "the link alone", "– | –"
 		if s.tunnel {
 			through = "the tunnel"
 		}
-		if s.received != "" {
+		if s.file != "" {
 			similar = fmt.Sprintf("%d | %.4f", s.pictures, s.ssim)
 		}
-		fmt.Fprintf(&b, "| %s | %s | %d | %.2f | %.3f %% | %d | %.3f %% | %d / %d / %d | %d | %s |\n", s.name, through, s.sent,
-			s.rate/1e6, 100*s.missing(), s.hole, 100*s.late(mediaBudget), s.beyond(0.5).Milliseconds(), s.beyond(0.99).Milliseconds(),
+		fmt.Fprintf(&b, "| %s | %s | %d | %.2f | %d (%.3f %%) | %d | %d | %d / %d / %d | %d | %s |\n", s.name, through, s.sent,
+			s.rate/1e6, s.sent-s.received, 100*s.missing(), s.early, s.hole, s.beyond(0.5).Milliseconds(), s.beyond(0.99).Milliseconds(),
 			s.beyond(1).Milliseconds(), s.silence.Milliseconds(), similar)
 	}
 	return b.String()
+}
+
+// record writes the table with what is needed to judge it.
+func record(t *testing.T, table string) {
+	load, err := os.ReadFile("/proc/loadavg")
+	require.NoError(t, err)
+	commit, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	require.NoError(t, err)
+	text := fmt.Sprintf(`# Media through the tunnel
+
+Written by `+"`make media`"+`, in real time, one run. ffmpeg sends %v of a moving test picture (720p, %d pictures a second, a key
+picture a second) as MPEG-TS in datagrams of 1,316 bytes and as RTP, and a voice (Opus, a packet every 20 ms) as RTP.
+The link is `+"`%s`"+`, so a round trip is 100 ms and 5 %% of the datagrams are lost in each direction; the tunnel
+is told `+"`deadline=%v`"+` and nothing else. All six flows run at the same time.
+
+"Missing" counts datagrams that never came; the first second is told apart, in which the tunnel learns the path: its rate
+and its loss. Delay is beyond that of the quickest datagram. SSIM is the mean over all pictures, compared with what
+was sent; a picture that did not come counts as the one before it.
+
+%s, %s, %d processors, commit %s, load %s.
+
+%s`, *mediaTime, frameRate, mediaLink, mediaBudget, time.Now().UTC().Format(time.DateOnly), runtime.Version(), runtime.NumCPU(),
+		strings.TrimSpace(string(commit)), strings.Fields(string(load))[0], table)
+	require.NoError(t, os.WriteFile(*mediaResults, []byte(text), 0o644))
 }

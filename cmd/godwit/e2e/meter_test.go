@@ -149,6 +149,7 @@ func portOf(t *testing.T, addr string) int {
 type passage struct {
 	sent, received int             // datagrams, each counted once
 	foreign        int             // datagrams that came twice, or that nobody sent
+	early          int             // datagrams that never came of the first second, in which the path is learned
 	hole           int             // most datagrams missing one after another
 	silence        time.Duration   // longest time in which nothing came and something had been sent
 	delays         []time.Duration // sorted, of those received
@@ -184,6 +185,9 @@ func compare(sent, came []sighting) *passage {
 			hole = 0
 		}
 		p.hole = max(p.hole, hole)
+		if !ok && sent[i].at.Sub(sent[0].at) < time.Second {
+			p.early++
+		}
 		bytes += sent[i].size
 	}
 	if n := len(sent); n > 1 {
