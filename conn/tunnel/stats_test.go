@@ -17,6 +17,7 @@ func TestBothEndsCountWhatTheyCarry(t *testing.T) {
 	(&fakeTunnel{t: t, client: e.client}).wantReset(1)
 	echo(t, dialTCP(t, at), "abc")
 	e.wantServed(0)
+	require.Eventually(t, func() bool { return e.client.open.Load() == 0 }, 20*time.Second, time.Millisecond)
 
 	c := e.client.Stats()
 	require.EqualValues(t, 1, c.Sessions)
