@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"encoding"
 	"encoding/json"
+	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -69,11 +71,16 @@ func newForwardRecords(list []tunnel.ForwardStats) (records []forwardRecord) {
 }
 
 // record makes JSON of a struct of counters: each field under its name in lower case with underscores, durations in ms
-// with "_ms" behind the name. Structs that are embedded have their fields in the outer one.
+// with "_ms" behind the name, addresses as text, what is no number as null. Structs that are embedded have their fields in the outer one.
 func record(counters any) any { return recordOf(reflect.ValueOf(counters)) }
 
 func recordOf(v reflect.Value) any {
+	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
+		return text
+	}
 	switch {
+	case v.CanFloat() && (math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0)):
+		return nil
 	case v.Type() == reflect.TypeFor[time.Duration]():
 		return milliseconds(time.Duration(v.Int()))
 	case v.Kind() == reflect.Struct:

@@ -292,7 +292,7 @@ func statusText(s *statsRecord, sessions []tunnel.SessionStats) string {
 	open := openOf(s.Forwards)
 	for i := range sessions {
 		sent += sessions[i].Session.PacketsSent
-		lost += sessions[i].Session.PacketsLost - min(sessions[i].Session.PacketsLost, sessions[i].Session.PacketsSpurious)
+		lost += sessions[i].Session.Sending.Lost
 		send += s.Sessions[i].SendRateBPS
 		receive += s.Sessions[i].ReceiveRateBPS
 		open += openOf(s.Sessions[i].Reverse)

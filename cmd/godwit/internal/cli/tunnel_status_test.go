@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"math"
+	"net/netip"
 	"os"
 	"reflect"
 	"strings"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/conn/tunnel"
+	"github.com/godwit-net/godwit/protocol"
 )
 
 // records reads the records of a file.
@@ -94,10 +97,12 @@ func TestEveryCounterHasAPlainNameInJSON(t *testing.T) {
 	} {
 		require.Equal(t, want, snakeCase(name))
 	}
-	s := record(conn.Stats{RTT: 1500 * time.Microsecond, PacketsLost: 3}).(map[string]any)
+	s := record(conn.Stats{RTT: 1500 * time.Microsecond, SessionCounters: protocol.SessionCounters{PacketsLost: 3}, Quality: math.NaN()}).(map[string]any)
 	require.Equal(t, 1.5, s["rtt_ms"])
-	require.EqualValues(t, 3, s["packets_lost"])
-	require.Contains(t, s["messages"], "sent", "what is embedded stands in the outer one")
+	require.EqualValues(t, 3, s["packets_lost"], "what is embedded stands in the outer one")
+	require.Nil(t, s["quality"], "JSON has no such number")
+	require.Equal(t, "127.0.0.1:1", record(struct{ Addr netip.AddrPort }{netip.MustParseAddrPort("127.0.0.1:1")}).(map[string]any)["addr"])
+	require.Contains(t, s["messages"], "sent")
 	for _, v := range []any{conn.Stats{}, conn.EndpointStats{}, tunnel.UDPStats{}} {
 		_, err := json.Marshal(record(v))
 		require.NoError(t, err)
@@ -106,7 +111,9 @@ func TestEveryCounterHasAPlainNameInJSON(t *testing.T) {
 }
 
 func TestStatusLinesAreForPeople(t *testing.T) {
-	session := tunnel.SessionStats{Session: conn.Stats{PacketsSent: 1000, PacketsLost: 30, PacketsSpurious: 10, RTT: 25040 * time.Microsecond}}
+	session := tunnel.SessionStats{Session: conn.Stats{
+		SessionCounters: protocol.SessionCounters{PacketsSent: 1000}, Sending: protocol.DirectionStats{Lost: 20}, RTT: 25040 * time.Microsecond,
+	}}
 	s := statsRecord{End: "client", Sessions: []sessionRecord{{UptimeMS: 61_900, SendRateBPS: 1.26e6, ReceiveRateBPS: 12_300}}, Forwards: []forwardRecord{{Open: 2}, {Open: 1}}}
 	require.Equal(t, "up 1m1s, rtt 25ms, sending 1.3 Mbit/s, receiving 12 kbit/s, lost 2.00 %, 3 connections", statusText(&s, []tunnel.SessionStats{session}))
 	require.Equal(t, "not connected, 0 connections", statusText(&statsRecord{End: "client"}, nil))
@@ -121,7 +128,7 @@ func TestRatesAreOfTheTimeSinceTheLastRecord(t *testing.T) {
 	began := time.Unix(1e9, 0)
 	r.last = began.Add(time.Hour)
 	rate := func(after time.Duration, number, sent uint64, began time.Time) float64 {
-		snap := statsSnapshot{end: "client", sessions: []tunnel.SessionStats{{Number: number, Began: began, Session: conn.Stats{BytesSent: sent}}}}
+		snap := statsSnapshot{end: "client", sessions: []tunnel.SessionStats{{Number: number, Began: began, Session: conn.Stats{SessionCounters: protocol.SessionCounters{BytesSent: sent}}}}}
 		return r.record(snap, r.last.Add(after)).Sessions[0].SendRateBPS
 	}
 	require.Equal(t, 800.0, rate(10*time.Second, 1, 1000, began))
