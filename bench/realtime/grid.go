@@ -36,6 +36,10 @@ var groups = []group{
 		[]string{P50, P99, P999, Missing, Overhead, Reverse}, snapshotTable,
 	},
 	{
+		"start", "the first two seconds of 200 sessions, the handshake left aside",
+		[]string{P99, P999, FrameP99, FrameP999, Missing}, startTable,
+	},
+	{
 		"jitter", "links that reorder and lose nothing; needless: packets declared lost that had arrived",
 		[]string{Needless, P99, FrameP99, Missing, Overhead}, jitterTable,
 	},
@@ -209,6 +213,23 @@ func snapshotTable() []Scenario {
 	return list
 }
 
+// startTable has no targets: nothing is known of the path yet.
+func startTable() []Scenario {
+	const starts, long = 200, 2 * time.Second
+	scenario := func(name, link string, load Load) Scenario {
+		samples := int(load.perSecond() * long.Seconds())
+		return Scenario{Name: "start " + name, Link: link, Load: load, Samples: samples, Starts: starts}
+	}
+	return []Scenario{
+		scenario("message loss5", "loss5", message()),
+		scenario("media loss5", "loss5", media()),
+		scenario("media clean", "clean", media()),
+		scenario("MPEG-TS", streamLink, budget(1316, 5_000_000, 1.5)),
+		scenario("RTP video", streamLink, video()),
+		scenario("voice", streamLink, voice()),
+	}
+}
+
 func jitterTable() []Scenario {
 	scenario := func(name, link string, load Load, needless float64) Scenario {
 		return Scenario{
@@ -250,14 +271,16 @@ func congestedTable() []Scenario {
 	}
 }
 
+// streamLink has a round trip of 100 ms and 5 % loss both ways.
+const streamLink = "delay=50ms,loss=5%"
+
 // million is how many datagrams show a loss of 1e-4.
 const million = 1_000_000
 
 func streamTable() []Scenario {
-	const link = "delay=50ms,loss=5%"
 	scenario := func(name string, load Load) Scenario {
 		return Scenario{
-			Name: "stream " + name, Link: link, Load: load, Samples: million, Seeds: 1,
+			Name: "stream " + name, Link: streamLink, Load: load, Samples: million, Seeds: 1,
 			Targets: []Target{{Residual, 1e-4}},
 		}
 	}

@@ -66,9 +66,18 @@ func (m *measurement) work() {
 	}
 }
 
-// play runs a scenario, and one with a transfer also without it.
+// seedStep is how far the seeds of the sessions of a scenario with Starts are from each other.
+const seedStep = 1 << 20
+
+// play runs a scenario as often as it has starts, and one with a transfer also without it.
 func play(s *Scenario, seed uint64) (*Result, error) {
 	result, err := Run(s, seed)
+	for i := 1; i < s.Starts && err == nil; i++ {
+		var more *Result
+		if more, err = Run(s, seed+uint64(i)*seedStep); err == nil {
+			result.merge(more)
+		}
+	}
 	if err != nil || s.Transfer == 0 {
 		return result, err
 	}

@@ -120,6 +120,22 @@ func TestRowsHaveTheMedianTheWorstSeedAndTheMiss(t *testing.T) {
 	require.Equal(t, "0.0", metric(P99).text(-0.04))
 }
 
+func TestStartsCountFromTheFirstMessageOn(t *testing.T) {
+	s := find(t, "start media clean")
+	s.Starts = 3
+	r, err := play(&s, 1)
+	require.NoError(t, err)
+	require.EqualValues(t, 3*1200, r.Sent, "two seconds of each")
+	require.Len(t, r.latency, 3600)
+	require.Len(t, r.frames, 360)
+	one, err := Run(&s, 1)
+	require.NoError(t, err)
+	require.Greater(t, one.quantile(1), 25*time.Millisecond, "the window has not grown yet")
+	require.Greater(t, r.Packets, one.Packets)
+}
+
+func (r *Result) quantile(q float64) time.Duration { return quantile(r.latency, q) }
+
 func TestTheCommandPrintsAndCompares(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "golden.txt")
 	play := func(args ...string) (int, string, string) {

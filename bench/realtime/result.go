@@ -1,6 +1,9 @@
 package realtime
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Result is what came of a scenario under one seed. Counts are of what was written after the warm-up, and of
 // what the links carried since then.
@@ -34,6 +37,24 @@ func (r *run) result(seed uint64) *Result {
 	}
 	r.log.fill(out)
 	return out
+}
+
+// merge adds what came of another run of the scenario.
+func (r *Result) merge(other *Result) {
+	r.Sent += other.Sent
+	r.SentBytes += other.SentBytes
+	r.Missing += other.Missing
+	r.Late += other.Late
+	r.Packets += other.Packets
+	r.PacketBytes += other.PacketBytes
+	r.Reverse += other.Reverse
+	r.Lost += other.Lost
+	r.Spurious += other.Spurious
+	r.Protected += other.Protected
+	r.latency = append(r.latency, other.latency...)
+	r.frames = append(r.frames, other.frames...)
+	slices.Sort(r.latency)
+	slices.Sort(r.frames)
 }
 
 // quantile returns what a share q of ascending times do not exceed.

@@ -40,7 +40,11 @@ func Run(s *Scenario, seed uint64) (*Result, error) {
 	if err := r.connect(); err != nil {
 		return nil, err
 	}
-	r.world.Schedule(r.begin.Add(warmup), r.warm)
+	if s.Starts > 0 {
+		r.measuring, r.before = true, r.count()
+	} else {
+		r.world.Schedule(r.begin.Add(warmup), r.warm)
+	}
 	more := func() bool { return r.over || r.err != nil || r.violation != "" }
 	limit := warmup + time.Duration(maxStretch*float64(s.Samples)/s.Load.perSecond()*float64(time.Second)) + 2*drain
 	if !r.world.RunUntil(r.begin.Add(limit), more) {

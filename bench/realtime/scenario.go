@@ -31,6 +31,9 @@ type Scenario struct {
 	Transfer int
 	// Samples is how many messages are written after the warm-up.
 	Samples int
+	// Starts is how many sessions are played one after the other, each from its first message on and without any
+	// warm-up; Samples are of each. 0: one session, with a warm-up.
+	Starts int
 	// Seeds is how many seeds are enough, since a run is costly; 0: as many as are asked for.
 	Seeds int
 	// Targets are what the figures should be.
@@ -40,9 +43,13 @@ type Scenario struct {
 // shortPart is the part of the samples that short scenarios have.
 const shortPart = 10
 
-// Short returns the scenario with a tenth of its samples, for tables that are made often. Targets are about
+// Short returns the scenario with a tenth of its samples, or of its starts, for tables that are made often. Targets are about
 // whole runs, so they are shown beside figures that may miss them by chance.
 func (s Scenario) Short() Scenario {
+	if s.Starts > 0 {
+		s.Starts /= shortPart
+		return s
+	}
 	s.Samples /= shortPart
 	return s
 }
