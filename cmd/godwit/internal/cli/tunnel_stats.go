@@ -75,8 +75,9 @@ func newForwardRecords(list []tunnel.ForwardStats) (records []forwardRecord) {
 func record(counters any) any { return recordOf(reflect.ValueOf(counters)) }
 
 func recordOf(v reflect.Value) any {
-	if text, ok := v.Interface().(encoding.TextMarshaler); ok {
-		return text
+	if t, ok := v.Interface().(encoding.TextMarshaler); ok {
+		text, _ := t.MarshalText() // addresses have text whatever they are
+		return string(text)
 	}
 	switch {
 	case v.CanFloat() && (math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0)):
