@@ -90,7 +90,7 @@ type Adaptive struct {
 	limited   bool          // the application limited what was sent after the cut
 
 	saw     bool // a cut has drained the queue before: the base is to be trusted
-	compete competitor
+	compete *competitor // nil until there was one
 	ceiling ceiling
 	dead    bool    // nothing arrives any more
 	known   float64 // window that filled the path before it died; 0: nothing to come back to
@@ -127,7 +127,9 @@ func (a *Adaptive) SetMaxDatagram(n int) {
 		return
 	}
 	a.mss = n
-	a.compete.cubic.SetMaxDatagram(n)
+	if a.compete != nil {
+		a.compete.cubic.SetMaxDatagram(n)
+	}
 	a.window = max(a.window, a.minWindow())
 }
 

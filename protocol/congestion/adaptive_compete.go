@@ -43,7 +43,10 @@ type competitor struct {
 // enterCompete takes up CUBIC where the flow was before its cuts.
 func (a *Adaptive) enterCompete(now monotime.Time) {
 	window := max(a.before, a.window)
-	c := &a.compete
+	if a.compete == nil {
+		a.compete = new(competitor)
+	}
+	c := a.compete
 	if !c.left.IsZero() && now.Sub(c.left) < competeReturn {
 		// It had not ended: go on where the test began.
 		a.window = c.cubic.window
@@ -61,7 +64,7 @@ func (a *Adaptive) enterCompete(now monotime.Time) {
 }
 
 func (a *Adaptive) ackedCompete(s AckSample) {
-	c := &a.compete
+	c := a.compete
 	s.RecoveryBytes = 0
 	if c.cubic.slowStart() {
 		s.RTT = 0
@@ -95,7 +98,7 @@ func (a *Adaptive) testInterval() time.Duration {
 
 // lostCompete backs off when the queue was full.
 func (a *Adaptive) lostCompete(s LossSample) {
-	c := &a.compete
+	c := a.compete
 	if s.ECN == 0 {
 		if float64(a.path.queue()) < competeFull*float64(a.path.longest()) {
 			return
