@@ -20,3 +20,10 @@ func (l *Listener) Listed() (n int) {
 	}
 	return n
 }
+
+// Resting reports whether nothing has happened in a session for so long that it has given memory back.
+func Resting(s *Session) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.core.Resting()
+}

@@ -60,7 +60,10 @@ func (g *gate) wait(mu *sync.Mutex, stop *stop) error {
 		g.wake = make(chan struct{}, 1)
 	}
 	if !g.opened {
-		if err := stop.wait(mu, g.wake, stop.over); err != nil {
+		over := stop.begin()
+		err := stop.wait(mu, g.wake, over)
+		stop.done()
+		if err != nil {
 			return err
 		}
 	}
@@ -76,6 +79,13 @@ func (g *gate) open() {
 	}
 }
 
+// rest gives memory back while nobody waits.
+func (g *gate) rest() {
+	if !g.busy && g.queued == 0 {
+		g.wake, g.turn = nil, nil
+	}
+}
+
 func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -88,6 +98,23 @@ type stop struct {
 	ctx      context.Context // may be nil
 	deadline *deadline       // may be nil
 	over     <-chan struct{} // closed when there is nothing left to wait for; not an error of its own. May be nil
+	session  *Session        // whose end is that, instead of over; its lock is held. May be nil
+}
+
+// begin returns the channel that is closed when there is nothing left to wait for; the session keeps it until
+// done.
+func (s *stop) begin() <-chan struct{} {
+	if s.session == nil {
+		return s.over
+	}
+	s.session.waiting++
+	return s.session.overChan()
+}
+
+func (s *stop) done() {
+	if s.session != nil {
+		s.session.waiting--
+	}
 }
 
 // wait gives the lock up until c gives a signal, over is closed, or the stop comes. The state that decides

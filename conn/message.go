@@ -104,9 +104,8 @@ type Received struct {
 
 // mailbox is a session's side of its messages.
 type mailbox struct {
-	gate     gate      // ReceiveMessage waits for messages
-	listener *Listener // that accepted the session, if the application may receive its messages there
-	posted   bool      // on the listener's list, or taken off by a ReceiveBatch that comes for the messages
+	gate   gate // ReceiveMessage waits for messages
+	posted bool // on the listener's list, or taken off by a ReceiveBatch that comes for the messages
 
 	listed         bool     // on the listener's list, guarded by the list, as what follows
 	before, behind *Session // neighbours on the list
@@ -122,6 +121,14 @@ type fate struct {
 	outcome Outcome
 }
 
+// mailbox returns the session's, which the first use makes.
+func (s *Session) mailbox() *mailbox {
+	if s.mail == nil {
+		s.mail = new(mailbox)
+	}
+	return s.mail
+}
+
 // SendMessage queues a message for sending and sends what may leave now. It never waits. p is copied.
 func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 	s.mu.Lock()
@@ -131,7 +138,7 @@ func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 	}
 	options := protocol.MessageOptions{
 		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Playout: o.Playout, Goal: o.Goal,
-		Priority: o.Priority, Tag: s.mail.watch(o.Outcome),
+		Priority: o.Priority, Tag: s.mailbox().watch(o.Outcome),
 	}
 	if err := s.core.SendMessage(s.now(), p, options); err != nil {
 		s.mail.unwatch(options.Tag)
@@ -181,14 +188,15 @@ func (s *Session) takeFates() {
 		if !ok {
 			return
 		}
-		s.mail.fates = append(s.mail.fates, fate{s.mail.unwatch(tag), outcome})
+		m := s.mailbox()
+		m.fates = append(m.fates, fate{s.mail.unwatch(tag), outcome})
 	}
 }
 
 // tellFates tells the application what became of messages, without the lock. Only whoever sends the session's
 // datagrams calls it, one at a time.
 func (s *Session) tellFates() {
-	if len(s.mail.fates) == 0 {
+	if s.mail == nil || len(s.mail.fates) == 0 {
 		return
 	}
 	fates := s.mail.fates
@@ -223,8 +231,8 @@ func (s *Session) ReceiveMessageInto(ctx context.Context, buf []byte) (Message, 
 func (s *Session) receiveMessage(ctx context.Context, room func(size int) ([]byte, error)) (Message, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := &s.mail.gate
-	stop := stop{ctx: ctx, over: s.over}
+	g := &s.mailbox().gate
+	stop := stop{ctx: ctx, session: s}
 	if err := g.enter(&s.mu, &stop); err != nil {
 		return Message{}, err
 	}
@@ -261,6 +269,6 @@ func (s *Session) SetChannelWeight(channel, weight uint16) {
 
 // mailCame lets those who wait for messages know.
 func (s *Session) mailCame() {
-	s.mail.gate.open()
+	s.mailbox().gate.open()
 	s.post()
 }

@@ -16,7 +16,7 @@ type mailList struct {
 func (l *mailList) push(s *Session) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := &s.mail
+	m := s.mail
 	if m.listed {
 		return
 	}
@@ -48,7 +48,7 @@ func (l *mailList) pop() *Session {
 }
 
 func (l *mailList) unlink(s *Session) {
-	m := &s.mail
+	m := s.mail
 	if !m.listed {
 		return
 	}
@@ -69,7 +69,7 @@ func (l *mailList) unlink(s *Session) {
 func (s *Session) acceptedBy(l *Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mail.listener = l
+	s.batch = l
 	if _, _, ok := s.core.NextMessage(); ok {
 		s.post()
 	}
@@ -78,7 +78,7 @@ func (s *Session) acceptedBy(l *Listener) {
 // post puts the session on its listener's list. It stays there until ReceiveBatch takes it or it is over, so
 // that those who receive in other ways pay for it once.
 func (s *Session) post() {
-	if l := s.mail.listener; l != nil && !s.mail.posted {
+	if l := s.batch; l != nil && !s.mailbox().posted {
 		s.mail.posted = true
 		l.mail.push(s)
 	}
@@ -87,7 +87,7 @@ func (s *Session) post() {
 // unpost takes a session that is over off the list, if nobody comes for what is there: the list would keep in memory
 // every session that ever got a message.
 func (s *Session) unpost() {
-	if l := s.mail.listener; l != nil && !l.mail.used.Load() {
+	if l := s.batch; l != nil && s.mail != nil && !l.mail.used.Load() {
 		l.mail.remove(s)
 	}
 }

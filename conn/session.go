@@ -22,14 +22,16 @@ type Session struct {
 	core *protocol.Session
 	zero Stream // stream 0
 
-	state  gate           // Dial and Confirmed wait for news of the handshake
-	accept [2]acceptQueue // bidirectional and unidirectional streams that the peer opened
-	mail   mailbox        // messages that came, and what became of those sent
-	open   [2]gate        // OpenStream and OpenUniStream wait for the peer's limits
+	state  gate          // Dial and Confirmed wait for news of the handshake
+	queues *streamQueues // nil until streams other than stream 0 are used
+	mail   *mailbox      // messages that came, and what became of those sent; nil until they are used
+	batch  *Listener     // whose ReceiveBatch takes the session's messages too; nil: none
 
-	err    error         // why nothing more happens here; kept
-	over   chan struct{} // closed when err is set
-	closed bool          // the application has closed the session: every call returns err
+	err     error         // why nothing more happens here; kept
+	over    chan struct{} // closed when err is set; made when somebody waits for that
+	waiting int32         // callers that wait for it
+	shown   bool          // the application has it
+	closed  bool          // the application has closed the session: every call returns err
 
 	tokenFrom *tokenOrigin // whose address token is still to come; nil: it came, or this end is the server
 
@@ -52,7 +54,7 @@ const (
 )
 
 func newSession(sh *shard, core *protocol.Session, dialed bool) *Session {
-	s := &Session{shard: sh, core: core, dialed: dialed, over: make(chan struct{})}
+	s := &Session{shard: sh, core: core, dialed: dialed}
 	s.zero.session = s
 	s.node.owner = s
 	return s
@@ -100,6 +102,19 @@ func (s *Session) timeout(now monotime.Time) {
 		s.core.HandleTimeout(now)
 	}
 	s.flush()
+	if s.core.Resting() {
+		s.rest()
+	}
+}
+
+// rest gives back what nobody uses in a session in which nothing happens.
+func (s *Session) rest() {
+	s.state.rest()
+	s.zero.reading.rest()
+	s.zero.writing.rest()
+	if s.waiting == 0 && !s.shown {
+		s.over = nil
+	}
 }
 
 // flush sends what the core has to send, tells the application what happened, and sets the session's
@@ -232,8 +247,10 @@ func (s *Session) event(e *protocol.Event) {
 			t.writing.open()
 		}
 	case protocol.EventStreamsAvailable:
-		s.open[bidi].open()
-		s.open[uni].open()
+		if s.queues != nil {
+			s.queues.open[bidi].open()
+			s.queues.open[uni].open()
+		}
 	case protocol.EventMessagesReadable:
 		s.mailCame()
 	case protocol.EventMessageOutcomes:
@@ -272,7 +289,9 @@ func (s *Session) end(err error) {
 		return
 	}
 	s.err = err
-	close(s.over)
+	if s.over != nil {
+		close(s.over)
+	}
 	s.zero.stopTimers()
 	if e, ok := err.(*Error); ok && s.ready && e.Owner != Application {
 		s.logEnd(e)
@@ -290,12 +309,23 @@ func (s *Session) logEnd(e *Error) {
 	go log.Debug("session ended", "peer", peer, "owner", e.Owner, "remote", e.Remote, "error", e)
 }
 
+// overChan returns the channel that is closed when err is set.
+func (s *Session) overChan() <-chan struct{} {
+	if s.over == nil {
+		s.over = make(chan struct{})
+		if s.err != nil {
+			close(s.over)
+		}
+	}
+	return s.over
+}
+
 func (s *Session) now() monotime.Time { return s.shard.endpoint.now() }
 
 // awaitAnswer sends the first packet of the handshake and waits for the server's answer, with the lock held.
 func (s *Session) awaitAnswer(ctx context.Context) error {
 	s.flush()
-	stop := stop{ctx: ctx, over: s.over}
+	stop := stop{ctx: ctx, session: s}
 	for !s.ready && s.err == nil {
 		if err := s.state.wait(&s.mu, &stop); err != nil {
 			s.giveUp(err)
@@ -327,7 +357,7 @@ func (s *Session) giveUp(err error) {
 func (s *Session) Confirmed(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stop := stop{ctx: ctx, over: s.over}
+	stop := stop{ctx: ctx, session: s}
 	if err := s.state.enter(&s.mu, &stop); err != nil {
 		return err
 	}
@@ -409,7 +439,12 @@ func (s *Session) Flush() error {
 }
 
 // Done returns a channel that is closed when the session has ended, or this end has closed it.
-func (s *Session) Done() <-chan struct{} { return s.over }
+func (s *Session) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.shown = true
+	return s.overChan()
+}
 
 // Err returns why the session has ended, nil while it lives.
 func (s *Session) Err() error {

@@ -14,10 +14,24 @@ type acceptQueue struct {
 	streams []*Stream
 }
 
+// streamQueues is where callers wait for streams other than stream 0.
+type streamQueues struct {
+	accept [2]acceptQueue // bidirectional and unidirectional streams that the peer opened
+	open   [2]gate        // OpenStream and OpenUniStream wait for the peer's limits
+}
+
+// streamQueues returns the session's, which the first use makes.
+func (s *Session) streamQueues() *streamQueues {
+	if s.queues == nil {
+		s.queues = new(streamQueues)
+	}
+	return s.queues
+}
+
 // opened takes a stream that the peer opened.
 func (s *Session) opened(core *protocol.Stream) {
 	t := s.wrap(core)
-	q := &s.accept[kindOfStream(core.Unidirectional())]
+	q := &s.streamQueues().accept[kindOfStream(core.Unidirectional())]
 	q.streams = append(q.streams, t)
 	q.gate.open()
 }
@@ -46,8 +60,8 @@ func (s *Session) OpenUniStream(ctx context.Context) (*Stream, error) { return s
 func (s *Session) openStream(ctx context.Context, kind int) (*Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := &s.open[kind]
-	stop := stop{ctx: ctx, over: s.over}
+	g := &s.streamQueues().open[kind]
+	stop := stop{ctx: ctx, session: s}
 	if err := g.enter(&s.mu, &stop); err != nil {
 		return nil, err
 	}
@@ -82,8 +96,8 @@ func (s *Session) AcceptUniStream(ctx context.Context) (*Stream, error) {
 func (s *Session) acceptStream(ctx context.Context, kind int) (*Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	q := &s.accept[kind]
-	stop := stop{ctx: ctx, over: s.over}
+	q := &s.streamQueues().accept[kind]
+	stop := stop{ctx: ctx, session: s}
 	if err := q.gate.enter(&s.mu, &stop); err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func (t *Stream) Read(p []byte) (int, error) {
 	s := t.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stop := stop{deadline: &t.readDeadline, over: s.over}
+	stop := stop{deadline: &t.readDeadline, session: s}
 	if err := t.reading.enter(&s.mu, &stop); err != nil {
 		return 0, err
 	}
@@ -62,7 +62,7 @@ func (t *Stream) Write(p []byte) (n int, err error) {
 	s := t.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stop := stop{deadline: &t.writeDeadline, over: s.over}
+	stop := stop{deadline: &t.writeDeadline, session: s}
 	if err := t.writing.enter(&s.mu, &stop); err != nil {
 		return 0, err
 	}

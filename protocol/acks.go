@@ -32,7 +32,6 @@ const (
 type ackState struct {
 	seen     rangeset // at most wire.MaxAckRanges ranges
 	ecn      wire.ECNCounts
-	hasECN   bool
 	largest  Time   // arrival of the largest number
 	reported uint64 // the peer knows of everything below, as of the last frame but one
 	known    uint64 // as of the last frame that it acknowledged
@@ -40,14 +39,16 @@ type ackState struct {
 	maxDelay  time.Duration // the longest we promised
 	delay     time.Duration // how long an acknowledgement of bulk data waits
 	threshold int           // after how many packets it is due
-	fixed     bool          // the peer has asked for a delay of its own
 
 	waiting int  // packets that want to be acknowledged and are not
-	now     bool // without delay
 	due     Time // when the delay is over, 0: nothing waits
 
 	heard  Time // arrival of the last packet that wants to be acknowledged
 	repeat Time // when to say again what has arrived, 0: no need
+
+	hasECN bool // ecn has something to say
+	fixed  bool // the peer has asked for a delay of its own
+	now    bool // what waits, without delay
 }
 
 func (a *ackState) init(maxDelay time.Duration) {
@@ -208,5 +209,5 @@ func (a *ackState) ackedAck(token uint64) {
 // largestSeen returns the largest number that has arrived.
 func (a *ackState) largestSeen() (uint64, bool) { return a.seen.max(), len(a.seen) > 0 }
 
-// release gives back what an idle path does not need.
-func (a *ackState) release() { a.seen.release(keptAckRanges) }
+// rest gives back what an idle path does not need.
+func (a *ackState) rest() { a.seen.release(keptAckRanges) }

@@ -267,7 +267,7 @@ func TestAnIdleReceiverGivesItsMemoryBack(t *testing.T) {
 	r.get(200)
 	_, token = r.sendAck()
 	r.a.ackedAck(token)
-	r.a.release()
+	r.a.rest()
 	require.LessOrEqual(t, cap(r.a.seen), keptAckRanges)
 }
 

@@ -92,6 +92,7 @@ type Endpoint struct {
 
 	hs       *handshake.Server // nil: not listening
 	init     handshake.Init    // scratch
+	offered  *wire.Parameters  // by the last client
 	half     halfOpenTable
 	budget   budget
 	refusing wire.RejectCode // every new session is refused with this; 0: none

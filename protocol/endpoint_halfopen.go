@@ -38,7 +38,7 @@ type halfOpen struct {
 	validated bool // a cookie had proved addr
 
 	appProtocol string
-	params      wire.Parameters
+	params      *wire.Parameters
 
 	expires  Time
 	answered Time // when the answer was sent last

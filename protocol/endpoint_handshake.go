@@ -174,25 +174,33 @@ func (e *Endpoint) answer(now Time, in *handshake.Init, d *Datagram, long *wire.
 
 // judge decides what a server thinks of a client's offer: the application protocol and the client's
 // parameters, or a refusal with a hint.
-func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params wire.Parameters, code wire.RejectCode, hint string) {
+func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params *wire.Parameters, code wire.RejectCode, hint string) {
 	if e.refusing != 0 { // spec: SESS-12
-		return "", params, e.refusing, ""
+		return "", nil, e.refusing, ""
 	}
 	if e.live >= e.cfg.MaxSessions {
-		return "", params, wire.RejectFull, ""
+		return "", nil, wire.RejectFull, ""
 	}
 	protocol, ok := handshake.SelectAppProtocol(hello.AppProtocols, e.session.AppProtocols)
 	if !ok {
 		if len(e.session.AppProtocols) > 0 {
 			hint = e.session.AppProtocols[0] // names what would have worked
 		}
-		return "", params, wire.RejectAppProtocol, hint
+		return "", nil, wire.RejectAppProtocol, hint
 	}
-	params, err := wire.ParseParameters(hello.Params)
+	p, err := wire.ParseParameters(hello.Params)
 	if err != nil {
-		return "", params, wire.RejectVersion, "malformed parameters"
+		return "", nil, wire.RejectVersion, "malformed parameters"
 	}
-	return protocol, params, 0, ""
+	return protocol, e.shared(p), 0, ""
+}
+
+// shared returns p, in the memory of the last client that offered the same: most clients of a server do.
+func (e *Endpoint) shared(p wire.Parameters) *wire.Parameters {
+	if e.offered == nil || *e.offered != p {
+		e.offered = &p
+	}
+	return e.offered
 }
 
 func (e *Endpoint) reject(in *handshake.Init, d *Datagram, long *wire.Long, code wire.RejectCode, hint string) {

@@ -80,7 +80,7 @@ func (q *eventQueue) poll() (Event, bool) {
 	return e, true
 }
 
-// keptEvents is the capacity that an empty queue keeps, so that an idle session stays small.
+// keptEvents is the capacity that an empty queue keeps.
 const keptEvents = 16
 
 func (q *eventQueue) release() {
@@ -90,4 +90,11 @@ func (q *eventQueue) release() {
 		return
 	}
 	q.events = q.events[:0]
+}
+
+// rest gives the memory of an empty queue back.
+func (q *eventQueue) rest() {
+	if q.head == len(q.events) {
+		q.events, q.head = nil, 0
+	}
 }

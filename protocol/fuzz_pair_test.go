@@ -37,7 +37,7 @@ func givenKeys(t testing.TB, size int) *pair {
 		return handshake.Result{Suite: crypto.AES256GCM, Client: crypto.Secret{1}, Server: crypto.Secret{2}}
 	}
 	p.ss, err = newServer(p.now, p.server.session, p.server, &serverStart{
-		result: result(), params: *p.client.session.Params, validated: true, rtt: 2 * p.delay,
+		result: result(), params: p.client.session.Params, validated: true, rtt: 2 * p.delay,
 		addr:    AddrPair{Local: p.serverAddr, Remote: p.clientAddr},
 		localID: serverID, localToken: serverToken, clientID: clientID,
 	})
@@ -45,7 +45,7 @@ func givenKeys(t testing.TB, size int) *pair {
 	p.server.name(serverID, p.ss)
 
 	s, r := p.cs, result()
-	s.remote = *p.server.session.Params
+	s.remote = p.server.session.Params
 	s.initKeys(p.now, r.Suite, &r.Client, &r.Server)
 	s.ids.local = []localID{{path: 0, id: clientID, token: clientToken, state: deliveryAcked}}
 	s.ids.peer = []peerID{{path: 0, id: serverID, token: serverToken, hasToken: true}}
@@ -56,7 +56,7 @@ func givenKeys(t testing.TB, size int) *pair {
 	way.validated = true
 	s.paths.list, s.paths.active = []*path{way}, way
 	s.hs = &clientHandshake{client: finished(), finished: true, addr: addr, interval: maxFinInterval}
-	s.start(p.now, s.remote)
+	s.start(p.now)
 	return p
 }
 

@@ -84,10 +84,10 @@ type lossStats struct {
 // lossState is the sender's side of a path: what is in flight, what arrived, what is lost, and when
 // the next packet may leave.
 type lossState struct {
+	*lossScratch // nil: at rest
+
 	cc      congestion.Controller
-	marker  congestion.Marker // cc, if it is one
 	rtt     rttState
-	pace    pacer
 	mtu     mtuState
 	ecn     ecnState
 	reorder reorderState
@@ -113,12 +113,17 @@ type lossState struct {
 	backoff         int  // how often the timeout has doubled
 	probesWanted    int
 	recoveryStart   Time   // start of the episode of loss; packets sent before belong to it
-	episode         uint32 // its number
 	episodeLost     int    // losses of it that have not proved spurious
+	episode         uint32 // the number of the episode
 	episodeMarked   bool   // the network marked packets: nothing to undo
 	runStart        Time   // send time of the first packet of an unbroken run of losses
 	persistentSince Time   // persistent congestion since, 0: none
-	pass            ackPass
+}
+
+// lossScratch is what of lossState says nothing after a silence.
+type lossScratch struct {
+	pace pacer
+	pass ackPass
 }
 
 // ackPass sums up one acknowledgement frame or one timeout.
@@ -138,8 +143,7 @@ type ackPass struct {
 }
 
 func (l *lossState) init(now Time, cfg lossConfig) {
-	*l = lossState{largest: noPacketNumber}
-	l.setController(cfg.cc)
+	*l = lossState{lossScratch: new(lossScratch), cc: cfg.cc, largest: noPacketNumber}
 	l.rtt.reset(cfg.initialRTT)
 	l.ecn.start(cfg.ecn)
 	l.mtu.reset(cfg.maxDatagram, cfg.mtuLimit)
@@ -172,6 +176,7 @@ func (l *lossState) largestAcked() (uint64, bool) { return l.largest, l.largest 
 // begin returns the record of the next packet, to be filled in. A packet that is not committed was
 // never begun. The pointer is void after the next begin.
 func (l *lossState) begin() *sentPacket {
+	l.wake()
 	l.list.reserve(2)
 	pn := l.nextPN()
 	p := l.list.at(pn)
@@ -317,24 +322,30 @@ func (l *lossState) datagramSize() int {
 	return l.mtu.current()
 }
 
-func (l *lossState) setController(cc congestion.Controller) {
-	l.cc = cc
-	l.marker, _ = cc.(congestion.Marker)
-}
-
 // marking returns how the controller wants packets marked.
 func (l *lossState) marking() congestion.Marking {
-	if l.marker == nil {
-		return congestion.MarkClassic
+	if marker, ok := l.cc.(congestion.Marker); ok {
+		return marker.Marking()
 	}
-	return l.marker.Marking()
+	return congestion.MarkClassic
 }
 
 // sendECN returns the mark for the next packet.
 func (l *lossState) sendECN() wire.ECN { return l.ecn.mark(l.marking()) }
 
+// wake undoes rest.
+func (l *lossState) wake() {
+	if l.lossScratch == nil {
+		l.lossScratch = new(lossScratch)
+		l.updatePace()
+	}
+}
+
 // updatePace takes over what the controller says about the rate.
 func (l *lossState) updatePace() {
+	if l.lossScratch == nil {
+		return // wake does it
+	}
 	rate := l.cc.PacingRate()
 	if rate == 0 {
 		rate = uint64(derivedPacing * float64(l.cc.Window()) / l.rtt.smoothed.Seconds())
@@ -344,6 +355,14 @@ func (l *lossState) updatePace() {
 
 // idle reports whether no packet is waited for.
 func (l *lossState) idle() bool { return l.outstanding == 0 && l.bytesInFlight == 0 }
+
+// rest gives back what only traffic needs when no packet is waited for.
+func (l *lossState) rest() {
+	if l.idle() {
+		l.release()
+		l.lossScratch = nil
+	}
+}
 
 // release frees the records of packets when none is waited for. Acknowledgements of those that were
 // forgotten are then ignored.
@@ -397,7 +416,7 @@ func (l *lossState) migrated(now Time, portOnly bool, cc congestion.Controller) 
 	}
 	l.bytesInFlight, l.latencyInFlight = 0, 0
 	if cc != nil {
-		l.setController(cc)
+		l.cc = cc
 	}
 	l.rtt.reset(0)
 	l.ecn.moved()

@@ -14,6 +14,7 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 		return err
 	}
 	l.maxAckDelay = maxAckDelay
+	l.wake()
 	l.pass = ackPass{prior: l.bytesInFlight}
 	l.ecn.acked = wire.ECNCounts{}
 	spurious := l.stats.spurious

@@ -39,11 +39,11 @@ type lossRate struct {
 	window, before lossCount // the current window of the slow estimate, and the one before
 	since          Time      // start of the current window; 0: nothing is known
 
-	run     int              // packets lost since the last one that arrived
-	lastRun int              // the run before
-	bursts  [maxBurst]uint16 // runs by length less 1; the last also has those that are longer
-	runs    int              // sum of bursts
-	inRuns  int              // packets in them
+	run     int               // packets lost since the last one that arrived
+	lastRun int               // the run before
+	bursts  *[maxBurst]uint16 // runs by length less 1; the last also has those that are longer; nil: none
+	runs    int               // sum of bursts
+	inRuns  int               // packets in them
 }
 
 // arrived takes a packet that was acknowledged.
@@ -92,6 +92,9 @@ func (r *lossRate) count(now Time, lost uint64) {
 }
 
 func (r *lossRate) addRun(n int) {
+	if r.bursts == nil {
+		r.bursts = new([maxBurst]uint16)
+	}
 	if r.runs == keptBursts {
 		r.runs, r.inRuns = 0, r.inRuns/2
 		for i, n := range r.bursts {
@@ -131,6 +134,9 @@ func (r *lossRate) burstMean() float64 {
 // burstQuantile returns the length in packets, 1 to maxBurst, that a share q of the runs of lost packets does
 // not exceed. The last length stands for all that are longer.
 func (r *lossRate) burstQuantile(q float64) int {
+	if r.runs == 0 {
+		return 1
+	}
 	need := q*float64(r.runs+coldBursts) - coldBursts
 	for i, n := range r.bursts {
 		if need <= 0 {

@@ -6,23 +6,19 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/godwit-net/godwit/protocol/wire"
 )
 
-// TestIdleSessionIsSmall: a server of ten thousand players mostly holds sessions in which nothing
-// happens. The bound is for one end, with all that its endpoint keeps for it.
-func TestIdleSessionIsSmall(t *testing.T) {
-	const sessions, bound = 200, 16 << 10
-	p := newPair(t, func(_, _ *Config, e *EndpointConfig) { e.Retry = RetryNever })
-	heap := func() int64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return int64(m.HeapAlloc)
-	}
-	before := heap()
-	kept := make([]*Session, 0, 2*sessions)
-	for range sessions {
+// idleServers makes sessions that said something and then nothing for a while, and returns the server's ends;
+// nothing of the clients is left. with changes their configuration.
+func idleServers(t *testing.T, n int, with pairOption) (servers []*Session, p *pair) {
+	t.Helper()
+	p = newPair(t, func(c, s *Config, e *EndpointConfig) {
+		e.Retry = RetryNever
+		with(c, s, e)
+	})
+	for range n {
 		var err error
 		p.cs, err = p.client.Dial(p.now, p.cs.cfg, AddrPair{Remote: p.serverAddr})
 		require.NoError(t, err)
@@ -30,19 +26,58 @@ func TestIdleSessionIsSmall(t *testing.T) {
 		p.connect()
 		p.say("hello, with some data that fills a buffer for a moment")
 		p.answer("and an answer")
-		kept = append(kept, p.cs, p.ss)
+		p.run(restAfter+time.Second, func() bool { return p.ss.Resting() && p.cs.Resting() })
+		require.True(t, p.ss.Resting())
+		servers = append(servers, p.ss)
+		delete(p.events, p.cs)
+		delete(p.events, p.ss)
 	}
-	p.wire = nil
-	clear(p.events)
-	for _, s := range kept {
-		p.now = p.now.Add(time.Millisecond)
-		s.HandleTimeout(p.now.Add(2 * releaseAfter))
-		for ok := true; ok; {
-			_, ok = s.PollEvent()
-		}
+	p.wire, p.client, p.cs, p.ss = nil, nil, nil, nil
+	return servers, p
+}
+
+// A server of ten thousand players mostly holds sessions in which nothing happens. The bound is for the
+// server's end, with all that its endpoint keeps for it: names, tokens, and the room that tables leave free.
+func TestIdleSessionIsSmall(t *testing.T) {
+	const sessions, most = 400, 4700
+	before := heapNow()
+	servers, p := idleServers(t, sessions, func(_, _ *Config, _ *EndpointConfig) {})
+	each := int64(heapNow()-before) / sessions
+	t.Logf("%d bytes for the server's end of an idle session", each)
+	require.Less(t, each, int64(most))
+	runtime.KeepAlive(servers)
+	runtime.KeepAlive(p)
+}
+
+// What keeps a session alive wakes it for a second, and what else asks it does not wake it at all.
+func TestASessionRestsAgainSoon(t *testing.T) {
+	p := connected(t)
+	p.say("hello")
+	p.answer("hello to you")
+	p.run(2*restAfter, func() bool { return p.ss.Resting() && p.cs.Resting() })
+	asleep := func(s *Session) bool {
+		path := s.paths.active
+		return s.Resting() && s.keys.recv.Resting() && s.rng.gen == nil && path.loss.lossScratch == nil && path.loss.list.slots == nil
 	}
-	each := (heap() - before) / int64(len(kept))
-	t.Logf("%d bytes for one end of an idle session", each)
-	require.Less(t, each, int64(bound))
-	runtime.KeepAlive(kept)
+	require.True(t, asleep(p.ss))
+	require.True(t, asleep(p.cs))
+
+	forged := wire.AppendShort(nil, p.cs.paths.active.peerID, 7, 1, false)
+	forged = append(forged, make([]byte, 64)...)
+	p.give(p.ss, forged, p.clientAddr)
+	require.Positive(t, p.ss.Stats().Dropped.Forged)
+	_, _, ok := p.ss.AppendDatagram(p.now, nil)
+	require.False(t, ok)
+	require.True(t, asleep(p.ss), "a forged packet leaves nothing behind")
+
+	p.cs.idle.pingDue = true
+	start := p.now
+	require.True(t, p.run(time.Second/2, func() bool { return !p.cs.idle.asked && p.now > start }), "the ping is acknowledged")
+	require.False(t, p.ss.Resting())
+	require.True(t, p.run(2*restSoon, func() bool { return asleep(p.ss) && asleep(p.cs) }), "and both rest again")
+
+	p.say("more")
+	p.run(2*restSoon, func() bool { return false })
+	require.False(t, p.ss.Resting(), "after data it takes longer")
+	require.True(t, p.run(restAfter, func() bool { return asleep(p.ss) && asleep(p.cs) }))
 }

@@ -44,16 +44,16 @@ const (
 // mtuState finds the largest datagram that a path carries, by probes of its own: padded packets that
 // may be lost without harm (RFC 8899). What routers say about sizes is never believed.
 type mtuState struct {
-	phase   mtuPhase
 	size    int // passes
 	ceiling int // does not pass, or is above the limit
 	limit   int // what both ends and the configuration allow
 
+	phase   mtuPhase
 	pending uint8                     // standard sizes in flight, a bit each
 	tries   [len(standardSizes)]uint8 // losses of each
-	probing int                       // size in flight in the search, 0: none
-	failed  int                       // size whose first probe was lost
 	fails   uint8                     // losses of failed
+	failed  int                       // size whose first probe was lost
+	probing int                       // size in flight in the search, 0: none
 	raiseAt Time                      // when to look for more
 
 	hole blackHole
@@ -61,10 +61,10 @@ type mtuState struct {
 
 // blackHole looks for paths that lost the ability to carry large packets.
 type blackHole struct {
-	bursts     uint8
 	smallest   int  // smallest packet lost in the bursts
-	smallAcked bool // a packet of the base size arrived since the last burst
 	last       Time // last burst
+	bursts     uint8
+	smallAcked bool // a packet of the base size arrived since the last burst
 }
 
 // reset forgets the path. size is known to pass; the handshake proved the base size.

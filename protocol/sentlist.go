@@ -1,6 +1,8 @@
 package protocol
 
 import (
+	"sync"
+
 	"github.com/godwit-net/godwit/protocol/congestion"
 	"github.com/godwit-net/godwit/protocol/wire"
 )
@@ -85,6 +87,16 @@ func (p *sentPacket) forget() {
 	p.facts = p.facts[:0]
 }
 
+// hasData reports whether the packet says more than that its sender is there.
+func (p *sentPacket) hasData() bool {
+	for i := range p.facts {
+		if k := p.facts[i].kind; k != factAck && k != factPing {
+			return true
+		}
+	}
+	return false
+}
+
 // outstanding reports whether the fate of the packet is open.
 func (p *sentPacket) outstanding() bool { return !p.acked && !p.lost && !p.skipped }
 
@@ -113,7 +125,7 @@ func (l *sentList) reserve(n int) {
 	for size < need {
 		size *= 2
 	}
-	slots := make([]sentPacket, size)
+	slots := newSlots(size)
 	for pn := l.base; pn < l.next; pn++ {
 		slots[pn&uint64(size-1)] = *l.at(pn)
 	}
@@ -125,7 +137,23 @@ func (l *sentList) release() {
 	if l.len() != 0 {
 		panic("BUG: releasing packets whose fate is open")
 	}
+	if len(l.slots) == minSentSlots {
+		for i := range l.slots {
+			l.slots[i].forget()
+		}
+		slotsPool.Put((*[minSentSlots]sentPacket)(l.slots))
+	}
 	l.slots = nil
+}
+
+// slotsPool holds smallest rings: sessions that say something now and then take turns with them.
+var slotsPool = sync.Pool{New: func() any { return new([minSentSlots]sentPacket) }}
+
+func newSlots(n int) []sentPacket {
+	if n == minSentSlots {
+		return slotsPool.Get().(*[minSentSlots]sentPacket)[:]
+	}
+	return make([]sentPacket, n)
 }
 
 const (

@@ -100,19 +100,18 @@ type Session struct {
 	idle     idleState
 	closing  *closeState // nil while nobody thinks of closing
 
-	local       *wire.Parameters // ours as offered; shared, never changed
-	remote      wire.Parameters  // the peer's once known
-	established Time
-	confirmed   bool
-	unissued    bool       // spare IDs are handed out at the first chance, outside the endpoint
-	names       int        // IDs in the endpoint's table; the endpoint's own field
-	paceUntil   Time       // when the pacer lets the next packet go; 0: it does not wait
-	early       []Datagram // 1-RTT packets that came before the handshake was complete
-	events      eventQueue
-	stats       SessionCounters
-	peer        peerProof
-	err         error
-	context     any
+	local, remote *wire.Parameters // ours as offered, the peer's once known; shared, never changed
+	established   Time
+	confirmed     bool
+	unissued      bool       // spare IDs are handed out at the first chance, outside the endpoint
+	names         int        // IDs in the endpoint's table; the endpoint's own field
+	paceUntil     Time       // when the pacer lets the next packet go; 0: it does not wait
+	early         []Datagram // 1-RTT packets that came before the handshake was complete
+	events        eventQueue
+	stats         SessionCounters
+	peer          peerProof
+	err           error
+	context       any
 }
 
 // newSession makes what both roles share.
@@ -125,19 +124,18 @@ func newSession(cfg *Config, r role, registry Registry) (*Session, error) {
 }
 
 // start opens streams and timers once the peer's parameters are known.
-func (s *Session) start(now Time, remote wire.Parameters) {
-	s.remote = remote
+func (s *Session) start(now Time) {
 	s.established = now
 	s.state = stateEstablished
 	s.streams.init(streamsConfig{
 		client:           s.role == client,
 		local:            s.local,
-		remote:           &s.remote,
+		remote:           s.remote,
 		maxStreamWindow:  s.cfg.MaxStreamWindow,
 		maxSessionWindow: s.cfg.MaxSessionWindow,
 		onEvent:          s.streamEvent,
 	})
-	s.idle.start(now, s.local, &s.remote, s.cfg.KeepAlive)
+	s.idle.start(now, s.local, s.remote, s.cfg.KeepAlive)
 	s.events.push(Event{Kind: EventEstablished})
 }
 

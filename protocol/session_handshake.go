@@ -245,14 +245,14 @@ func (s *Session) handleResp(now Time, d *Datagram, long *wire.Long) error {
 		s.end(now, fmt.Errorf("handshake failed: server's parameters: %w", err))
 		return nil
 	}
-	if err := s.establish(now, long.SCID, params); err != nil {
+	if err := s.establish(now, long.SCID, &params); err != nil {
 		s.end(now, fmt.Errorf("handshake failed: %w", err))
 	}
 	return nil
 }
 
 // establish draws the keys and opens the session at a client.
-func (s *Session) establish(now Time, serverID wire.ID, params wire.Parameters) error {
+func (s *Session) establish(now Time, serverID wire.ID, params *wire.Parameters) error {
 	h := s.hs
 	response := h.client.Response()
 	header := wire.Long{Kind: wire.KindFin, Version: wire.Version1, DCID: serverID}.Append(nil)
@@ -278,7 +278,7 @@ func (s *Session) establish(now Time, serverID wire.ID, params wire.Parameters) 
 	h.finished, h.due, h.sent = true, true, 0
 	h.interval = min(max(minFinInterval, p.loss.pto()), firstFinInterval)
 	h.client.Clear()
-	s.start(now, params)
+	s.start(now)
 	return nil
 }
 
@@ -305,9 +305,9 @@ func (s *Session) confirm(now Time) {
 type serverStart struct {
 	result      handshake.Result
 	appProtocol string
-	params      wire.Parameters // the client's
-	addr        AddrPair        // where the FIN came from
-	validated   bool            // addr is where the client had heard from us
+	params      *wire.Parameters // the client's
+	addr        AddrPair         // where the FIN came from
+	validated   bool             // addr is where the client had heard from us
 	localID     wire.ID
 	localToken  wire.ResetToken
 	clientID    wire.ID
@@ -324,8 +324,8 @@ func newServer(now Time, cfg *Config, registry Registry, st *serverStart) (*Sess
 	s.remote = st.params
 	s.initKeys(now, st.result.Suite, &st.result.Server, &st.result.Client)
 	s.setPeer(&st.result, st.appProtocol)
-	s.ids.local = append(s.ids.local, localID{path: 0, id: st.localID, token: st.localToken, state: deliveryAcked})
-	s.ids.peer = append(s.ids.peer, peerID{path: 0, id: st.clientID})
+	s.ids.local = append(make([]localID, 0, 1+spareIDs), localID{path: 0, id: st.localID, token: st.localToken, state: deliveryAcked})
+	s.ids.peer = append(make([]peerID, 0, 1+spareIDs), peerID{path: 0, id: st.clientID})
 	s.ids.nextPath = 1
 	p := s.newPath(now, 0, st.addr, st.localID, st.clientID, st.rtt)
 	p.validated = st.validated
@@ -336,7 +336,7 @@ func newServer(now Time, cfg *Config, registry Registry, st *serverStart) (*Sess
 	s.paths.list, s.paths.active = []*path{p}, p
 	s.control.done = deliveryDue
 	s.control.token, s.control.tokenOut = deliveryDue, st.token
-	s.start(now, st.params)
+	s.start(now)
 	s.confirmed = true
 	s.confirmSize(now, p)
 	s.unissued = true

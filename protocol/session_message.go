@@ -55,7 +55,7 @@ func (s *Session) PollOutcome() (tag uint64, o Outcome, ok bool) {
 // channels returns the state of messages, which the first use makes.
 func (s *Session) channels() *messagesState {
 	if s.messages == nil {
-		s.messages = newMessagesState(&s.streams, s.local, &s.remote, func(k EventKind) { s.events.push(Event{Kind: k}) })
+		s.messages = newMessagesState(&s.streams, s.local, s.remote, func(k EventKind) { s.events.push(Event{Kind: k}) })
 	}
 	return s.messages
 }

@@ -35,9 +35,9 @@ type path struct {
 	replay crypto.ReplayWindow
 
 	largest  uint64      // highest packet number received
-	received bool        // largest is set
 	arrivals *burstMeter // nil: no number was left out
 
+	received  bool          // largest is set
 	validated bool          // addr has answered a challenge, or the handshake proved it
 	budget    ledger        // while addr is not validated
 	heard     Time          // when something came from addr, while it is not validated

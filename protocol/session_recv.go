@@ -126,6 +126,9 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	if kinds.eliciting {
 		p.acks.expect(now, kinds.stream && !kinds.immediate, p.loss.rtt.smoothed)
 	}
+	if kinds.stream || kinds.message {
+		s.idle.wake(now, restAfter)
+	}
 	if kinds.data {
 		s.dataArrived(now, p)
 	}
@@ -159,6 +162,7 @@ type frameKinds struct {
 	eliciting bool // wants an acknowledgement
 	immediate bool // wants it now
 	stream    bool // stream data
+	message   bool // messages, or words about them
 	data      bool // more than probing of a path
 	old       bool // has a message that cannot be told any more: the packet counts as lost
 
@@ -252,6 +256,7 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 		return n, s.streams.handleStream(f)
 	}
 	if wire.IsMessageFrame(typ) {
+		kinds.message = true
 		return s.handleMessageFrame(now, typ, b, kinds)
 	}
 	return s.handleControl(now, p, typ, b)

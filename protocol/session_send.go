@@ -77,9 +77,12 @@ func (s *Session) AppendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
 	s.handleEarly(now)
 	n := len(b)
 	b, meta, ok := s.appendDatagram(now, b)
-	if ok {
+	switch {
+	case ok:
 		s.stats.DatagramsSent++
 		s.stats.BytesSent += uint64(len(b) - n)
+	case s.Resting():
+		s.rest() // it was only asked
 	}
 	return b, meta, ok
 }
@@ -160,6 +163,9 @@ func (s *Session) seal(now Time, b *packetBuilder, addr AddrPair) ([]byte, Meta,
 		ecn = p.loss.sendECN()
 		b.pkt.ecn = ecn
 		s.idle.sent(now)
+		if b.pkt.hasData() {
+			s.idle.wake(now, restAfter)
+		}
 	}
 	for _, a := range b.acks[:b.nAcks] {
 		a.state.sent(a.token)

@@ -62,7 +62,6 @@ const (
 type Adaptive struct {
 	mss    int
 	window float64
-	mode   adaptiveMode
 	path   pathModel
 	loss   lossFloor
 
@@ -76,24 +75,26 @@ type Adaptive struct {
 
 	// Of settle.
 	cutAt    monotime.Time
-	cutLoss  bool          // the cut was for loss
 	settled  monotime.Time // when the verdict falls; 0: nothing sent after the cut was acknowledged yet
 	baseCut  time.Duration // base when the cut was made
 	afterCut time.Duration // smallest round trip of what was sent after the cut
 	lastLeft time.Duration // afterCut when the verdict was put off last, at first the first round trip
 	before   float64       // window before the first cut of a streak
 	streak   int           // cuts in a row that did not drain the queue
-	testing  bool          // the cut only tests, in competition, whether the queue is still another's
 
 	firstCut  float64       // window after the first cut of a streak
 	firstLeft time.Duration // smallest round trip after it
-	limited   bool          // the application limited what was sent after the cut
 
-	saw     bool // a cut has drained the queue before: the base is to be trusted
 	compete *competitor // nil until there was one
 	ceiling ceiling
-	dead    bool    // nothing arrives any more
 	known   float64 // window that filled the path before it died; 0: nothing to come back to
+
+	mode    adaptiveMode
+	cutLoss bool // the cut was for loss
+	testing bool // the cut only tests, in competition, whether the queue is still another's
+	limited bool // the application limited what was sent after the cut
+	saw     bool // a cut has drained the queue before: the base is to be trusted
+	dead    bool // nothing arrives any more
 }
 
 // NewAdaptive returns an adaptive controller.
