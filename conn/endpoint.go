@@ -96,6 +96,9 @@ func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, err
 		if canListen {
 			buffers = listenBuffers
 		}
+		if canListen {
+			sh.startHandshakes()
+		}
 		e.readers.Go(func() { sh.read(buffers) })
 	}
 	return e, nil
@@ -220,6 +223,7 @@ func (e *Endpoint) closeSockets() (err error) {
 	e.down.Do(func() {
 		for _, sh := range e.shards {
 			err = errors.Join(err, sh.sock.Close())
+			sh.stopHandshakes()
 		}
 		leaving.Add(-e.left.Load())
 	})

@@ -38,8 +38,9 @@ type shard struct {
 
 	timers timers
 
-	work   workMeter // of first packets
-	queued bool      // the listener's queue is more than half full
+	handshakes handshakeWorker // does the public-key work; unused by a socket that only dials
+	work       workMeter       // of first packets
+	queued     bool            // the listener's queue is more than half full
 
 	dialing sync.Mutex // one Dial of the core at a time
 	dialed  *Session   // the session that it has made so far, locked; guarded by dialing
@@ -204,8 +205,8 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
 		return
 	}
 	core := sh.core.Dispatch(now, d)
-	if first && sh.work.spend(now, sh.endpoint.now()) {
-		sh.press()
+	if first {
+		sh.spend(now, sh.endpoint.now())
 	}
 	if core != nil {
 		if s, ok := core.Context().(*Session); ok {
@@ -213,6 +214,14 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
 		}
 		return
 	}
+	sh.collect(r)
+	if sh.core.HasWork() {
+		signal(sh.handshakes.more)
+	}
+}
+
+// collect takes what the core has made of a datagram that belongs to no session, under the shard's lock.
+func (sh *shard) collect(r *reader) {
 	r.touched[sh.index] = true
 	for {
 		core, ok := sh.core.Accept()
@@ -222,6 +231,13 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
 		r.routes = append(r.routes, routed{session: sh.add(core, false)})
 	}
 	sh.arm()
+}
+
+// spend counts the work on a first packet, under the shard's lock.
+func (sh *shard) spend(start, now monotime.Time) {
+	if sh.work.spend(start, now) {
+		sh.press()
+	}
 }
 
 // press tells the core whether clients must prove their address first: because sessions wait to be accepted,

@@ -94,6 +94,7 @@ type Endpoint struct {
 	init     handshake.Init    // scratch
 	offered  *wire.Parameters  // by the last client
 	half     halfOpenTable
+	left     *workQueue // public-key work that the owner does; nil: it is done at once
 	budget   budget
 	refusing wire.RejectCode // every new session is refused with this; 0: none
 	pressure bool            // the owner's accept queue is more than half full
@@ -103,7 +104,8 @@ type Endpoint struct {
 	replyBuf []byte
 	sent     int // replies drained so far
 
-	stats EndpointStats
+	stats      EndpointStats
+	agreements uint64
 }
 
 // reply is a datagram in replyBuf.
@@ -162,9 +164,7 @@ func (e *Endpoint) Refuse(code wire.RejectCode) { e.refusing = code }
 func (e *Endpoint) Stats() EndpointStats {
 	st := e.stats
 	st.HalfOpen, st.Sessions = len(e.half.list), e.live
-	if e.hs != nil {
-		st.Agreements = e.hs.Agreements()
-	}
+	st.Agreements = e.agreements
 	return st
 }
 

@@ -43,7 +43,8 @@ type halfOpen struct {
 	expires  Time
 	answered Time // when the answer was sent last
 	resends  int
-	at       int // place in halfOpenTable.list
+	at       int  // place in halfOpenTable.list; -1: it has left
+	working  bool // its FIN is being worked on: half is somebody else's
 
 	early      []Datagram
 	earlyBytes int
@@ -53,7 +54,11 @@ type halfOpen struct {
 // with. What does not fit is lost, and sent again by its sender.
 func (h *halfOpen) keepEarly(d *Datagram) {
 	// spec: SESS-2
-	if d.Addr.Remote != h.addr.Remote || len(h.early) >= maxEarly || h.earlyBytes+len(d.Data) > maxEarlyBytes {
+	most, bytes := maxEarly, maxEarlyBytes
+	if h.working { // the FIN is here; what follows it is a first window of data
+		most, bytes = maxWorkingEarly, maxWorkingEarlyBytes
+	}
+	if d.Addr.Remote != h.addr.Remote || len(h.early) >= most || h.earlyBytes+len(d.Data) > bytes {
 		return
 	}
 	h.early = append(h.early, Datagram{Data: append([]byte(nil), d.Data...), Addr: d.Addr, ECN: d.ECN})
@@ -101,7 +106,7 @@ func (t *halfOpenTable) expand(h *halfOpen) {
 		t.expanded = append(t.expanded, h)
 		return
 	}
-	if old := t.expanded[t.next]; old != nil && old.at >= 0 {
+	if old := t.expanded[t.next]; old != nil && old.at >= 0 && !old.working {
 		old.half.Compact()
 	}
 	t.expanded[t.next] = h
@@ -133,7 +138,9 @@ func (t *halfOpenTable) remove(h *halfOpen) {
 	if !h.validated {
 		t.unproved--
 	}
-	h.half.Clear()
+	if !h.working {
+		h.half.Clear()
+	}
 	h.early = nil // the ring of expanded keys may still point to h
 }
 

@@ -50,6 +50,10 @@ func (e *Endpoint) handleInit(now Time, d *Datagram, long *wire.Long) {
 		e.answerAgain(now, h, d.Addr)
 		return
 	}
+	if e.left.working(in.Hash()) {
+		e.stats.Overload++ // a copy; its answer is under way
+		return
+	}
 	if err := e.hs.CheckMAC(in); err != nil { // spec: SESS-9
 		e.stats.Forged++
 		return
@@ -59,7 +63,7 @@ func (e *Endpoint) handleInit(now Time, d *Datagram, long *wire.Long) {
 		e.retry(now, in, d, long) // spec: SESS-13
 		return
 	}
-	if proved && !e.budget.proved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), provedRate, provedRate) {
+	if e.left.full() || proved && !e.budget.proved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), provedRate, provedRate) {
 		e.stats.Overload++
 		return
 	}
@@ -86,7 +90,7 @@ func (e *Endpoint) wantsProof(now Time, d *Datagram) bool {
 	case RetryNever:
 		return false
 	}
-	return e.pressure || len(e.half.list) > busyHalfOpen || e.budget.overworked(now) ||
+	return e.pressure || e.left.full() || len(e.half.list) > busyHalfOpen || e.budget.overworked(now) ||
 		!e.budget.unproved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), unprovedRate, unprovedBurst)
 }
 
@@ -131,68 +135,35 @@ func (e *Endpoint) negotiateVersion(now Time, d *Datagram, long *wire.Long) {
 	e.stats.Versions++
 }
 
-// answer does the public-key work for an INIT and sends RESP or REJECT.
+// answer has the public-key work for an INIT done, which ends in RESP or REJECT.
 func (e *Endpoint) answer(now Time, in *handshake.Init, d *Datagram, long *wire.Long, proved bool) {
-	hello, err := e.hs.Open(in)
-	var abort *handshake.AbortError
+	w := &Work{config: e.session, addr: d.Addr, received: now, in: in, long: *long, proved: proved, refusing: e.refusing}
+	w.id, w.token = e.newID()
+	w.grease = e.rng.Uint64()
+	if w.refusing == 0 && e.live >= e.cfg.MaxSessions {
+		w.refusing = wire.RejectFull
+	}
+	e.do(now, w)
+}
+
+// finishInit sends what the work for an INIT has made.
+func (e *Endpoint) finishInit(now Time, w *Work) {
 	switch {
-	case errors.As(err, &abort):
-		e.reject(in, d, long, wire.RejectCode(abort.Code), "")
-		return
-	case err != nil:
+	case w.err != nil:
 		e.stats.Forged++
 		return
-	}
-	protocol, params, code, hint := e.judge(hello)
-	if code != 0 {
-		e.reject(in, d, long, code, hint)
-		return
-	}
-	suite, ok := handshake.SelectSuite(hello.Suites, e.session.Suites)
-	if !ok {
-		e.reject(in, d, long, wire.RejectVersion, "no common cipher")
-		return
-	}
-	id, token := e.newID()
-	response := handshake.Response{
-		Suite: suite, AppProtocol: protocol,
-		Params:     wire.AppendGreaseParameter(e.session.Params.Append(nil), e.rng.Uint64()),
-		ResetToken: token, Observed: d.Addr.Remote,
-	}
-	half, err := e.hs.Respond(in, answerHeader(wire.KindResp, long, id).Append(nil), response)
-	if err != nil {
-		e.stats.Forged++
+	case w.reject != nil:
+		if e.reply(w.addr, func(b []byte) []byte { return append(b, w.reject...) }) {
+			e.stats.Rejects++
+		}
 		return
 	}
 	h := &halfOpen{
-		id: id, token: token, hash: in.Hash(), half: half, addr: d.Addr, clientID: long.SCID,
-		validated: proved, appProtocol: protocol, params: params, answered: now,
+		id: w.id, token: w.token, hash: w.in.Hash(), half: w.answer, addr: w.addr, clientID: w.long.SCID,
+		validated: w.proved, appProtocol: w.appProtocol, params: e.shared(w.params), answered: now,
 	}
 	e.half.add(now, e.rng, h)
-	e.sendAnswer(h, d.Addr)
-}
-
-// judge decides what a server thinks of a client's offer: the application protocol and the client's
-// parameters, or a refusal with a hint.
-func (e *Endpoint) judge(hello *handshake.Hello) (protocol string, params *wire.Parameters, code wire.RejectCode, hint string) {
-	if e.refusing != 0 { // spec: SESS-12
-		return "", nil, e.refusing, ""
-	}
-	if e.live >= e.cfg.MaxSessions {
-		return "", nil, wire.RejectFull, ""
-	}
-	protocol, ok := handshake.SelectAppProtocol(hello.AppProtocols, e.session.AppProtocols)
-	if !ok {
-		if len(e.session.AppProtocols) > 0 {
-			hint = e.session.AppProtocols[0] // names what would have worked
-		}
-		return "", nil, wire.RejectAppProtocol, hint
-	}
-	p, err := wire.ParseParameters(hello.Params)
-	if err != nil {
-		return "", nil, wire.RejectVersion, "malformed parameters"
-	}
-	return protocol, e.shared(p), 0, ""
+	e.sendAnswer(h, w.addr)
 }
 
 // shared returns p, in the memory of the last client that offered the same: most clients of a server do.
@@ -201,14 +172,6 @@ func (e *Endpoint) shared(p wire.Parameters) *wire.Parameters {
 		e.offered = &p
 	}
 	return e.offered
-}
-
-func (e *Endpoint) reject(in *handshake.Init, d *Datagram, long *wire.Long, code wire.RejectCode, hint string) {
-	var scratch [wire.MaxLongSize]byte
-	header := answerHeader(wire.KindReject, long, long.DCID).Append(scratch[:0])
-	if e.reply(d.Addr, func(b []byte) []byte { return e.hs.AppendReject(b, header, in, uint16(code), hint) }) {
-		e.stats.Rejects++
-	}
 }
 
 func (e *Endpoint) sendAnswer(h *halfOpen, to AddrPair) {
@@ -220,7 +183,7 @@ func (e *Endpoint) sendAnswer(h *halfOpen, to AddrPair) {
 // answerAgain repeats the answer to an INIT that came again. It is never repeated unasked.
 func (e *Endpoint) answerAgain(now Time, h *halfOpen, to AddrPair) {
 	// spec: SESS-10
-	if h.resends >= maxResends || now.Sub(h.answered) < resendInterval {
+	if h.working || h.resends >= maxResends || now.Sub(h.answered) < resendInterval {
 		e.stats.Overload++
 		return
 	}
@@ -236,19 +199,33 @@ func (e *Endpoint) handleFin(now Time, d *Datagram, long *wire.Long, h *halfOpen
 		e.stats.Overload++
 		return
 	}
-	result, err := h.half.HandleFin(d.Data, long.BodyOffset)
-	if err != nil { // spec: SESS-1
+	if h.working || e.left != nil && e.left.busyFins >= maxWork {
+		e.stats.Overload++ // it comes again if need be
+		return
+	}
+	e.do(now, &Work{addr: d.Addr, received: now, half: h, fin: d.Data, body: long.BodyOffset})
+}
+
+// finishFin opens the session of a FIN that proved right.
+func (e *Endpoint) finishFin(now Time, w *Work) {
+	h := w.half
+	if w.err != nil { // spec: SESS-1
 		e.stats.Forged++
 		return
 	}
+	if h.at < 0 { // it has left the table meanwhile
+		h.half.Clear()
+		e.stats.Overload++
+		return
+	}
 	start := &serverStart{
-		result: result, appProtocol: h.appProtocol, params: h.params, addr: d.Addr,
-		validated: d.Addr.Remote == h.addr.Remote,
+		result: w.result, appProtocol: h.appProtocol, params: h.params, addr: w.addr,
+		validated: w.addr.Remote == h.addr.Remote,
 		localID:   h.id, localToken: h.token, clientID: h.clientID,
-		token: e.keys.Cookie.SealAddressToken(e.unix(now), d.Addr.Remote.Addr(), e.random8()),
+		token: e.keys.Cookie.SealAddressToken(e.unix(now), w.addr.Remote.Addr(), e.random8()),
 	}
 	if h.resends == 0 {
-		start.rtt = now.Sub(h.answered)
+		start.rtt = w.received.Sub(h.answered)
 	}
 	early := h.early
 	e.half.remove(h)

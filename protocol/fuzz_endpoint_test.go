@@ -158,7 +158,7 @@ func (f *endpointFuzz) op(c byte) {
 	require.LessOrEqual(f.t, len(f.server.half.list), maxHalfOpen)
 	require.LessOrEqual(f.t, f.server.live, 2, "no session without its client")
 	for _, h := range f.server.half.list {
-		require.LessOrEqual(f.t, h.earlyBytes, maxEarlyBytes)
+		require.LessOrEqual(f.t, h.earlyBytes, maxWorkingEarlyBytes)
 	}
 }
 

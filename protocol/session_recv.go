@@ -9,6 +9,11 @@ import (
 const (
 	maxEarly      = 8
 	maxEarlyBytes = 10_000
+
+	// maxWorkingEarly and maxWorkingEarlyBytes are the same while the last handshake packet is being worked on,
+	// which few are at a time: the ten packets of a first window.
+	maxWorkingEarly      = 16
+	maxWorkingEarlyBytes = 20_000
 )
 
 // HandleDatagram takes one datagram from the network. Whatever is in it, the session survives: it

@@ -63,6 +63,15 @@ func NewServer(config ServerConfig) (*Server, error) {
 	return s, nil
 }
 
+// Worker returns a server with the same keys, and a pool of its own, for another
+// goroutine than the one that checks what comes: Open and Respond, and the FINs
+// of what Respond has made.
+func (s *Server) Worker(pool *EphemeralPool) *Server {
+	w := &Server{config: s.config, statics: s.statics}
+	w.config.Pool = pool
+	return w
+}
+
 // Agreements is the number of X25519 operations that INITs and FINs have
 // caused: what an attacker tries to drive up.
 func (s *Server) Agreements() uint64 { return s.agreements }

@@ -67,6 +67,17 @@ func (s *Server) ParseInit(in *Init, datagram []byte, headerLen int) error {
 	return nil
 }
 
+// Clone returns a copy that is good for longer than the datagram.
+func (in *Init) Clone() *Init {
+	c := *in
+	d := append([]byte(nil), in.datagram...)
+	at := len(in.open)
+	c.datagram = d
+	c.open, c.token = d[:at], d[at-len(in.token):at]
+	c.ephemeral, c.sealed = d[at:at+keySize], d[at+keySize:InitSize-initTail]
+	return &c
+}
+
 // Hash names the INIT: SHA-256 of all before the cookie, the same for every
 // copy that a client sends.
 func (in *Init) Hash() [HashSize]byte { return in.hash }
