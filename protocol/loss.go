@@ -346,11 +346,15 @@ func (l *lossState) updatePace() {
 	if l.lossScratch == nil {
 		return // wake does it
 	}
-	rate := l.cc.PacingRate()
-	if rate == 0 {
-		rate = uint64(derivedPacing * float64(l.cc.Window()) / l.rtt.smoothed.Seconds())
+	l.pace.setRate(l.pacingRate(), l.mtu.current())
+}
+
+// pacingRate returns the rate at which packets may leave, in bytes a second.
+func (l *lossState) pacingRate() uint64 {
+	if rate := l.cc.PacingRate(); rate != 0 {
+		return rate
 	}
-	l.pace.setRate(rate, l.mtu.current())
+	return uint64(derivedPacing * float64(l.cc.Window()) / l.rtt.smoothed.Seconds())
 }
 
 // idle reports whether no packet is waited for.

@@ -61,6 +61,8 @@ func TestASessionRestsAgainSoon(t *testing.T) {
 	}
 	require.True(t, asleep(p.ss))
 	require.True(t, asleep(p.cs))
+	require.Positive(t, p.ss.Stats().PacingRate)
+	require.True(t, asleep(p.ss), "to look at it wakes nothing")
 
 	forged := wire.AppendShort(nil, p.cs.paths.active.peerID, 7, 1, false)
 	forged = append(forged, make([]byte, 64)...)

@@ -109,13 +109,15 @@ func (st *Stats) setPath(p *path) {
 		st.Quality = quality(st.RTT/2, 0)
 	}
 	st.Window, st.InFlight, st.MTU = l.window(), l.inFlight(), l.mtu.current()
-	st.PacingRate = uint64(l.pace.rate * float64(time.Second))
+	st.PacingRate = l.pacingRate()
 	st.ECN = l.ecn.phase == ecnCapable
 	out, in := &st.Sending, &st.Receiving
 	out.Lost = st.PacketsLost - min(st.PacketsSpurious, st.PacketsLost)
 	out.Recent, out.Loss = l.rate.fast(), l.rate.slow()
-	for i, n := range l.rate.bursts {
-		out.Bursts[burstBucket(uint64(i)+1)] += uint64(n)
+	if l.rate.bursts != nil {
+		for i, n := range l.rate.bursts {
+			out.Bursts[burstBucket(uint64(i)+1)] += uint64(n)
+		}
 	}
 	if a := p.arrivals; a != nil {
 		in.Lost, in.Bursts = a.lost, a.counts
