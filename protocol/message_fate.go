@@ -70,6 +70,12 @@ func (c *sendChannel) partLost(position uint64, from, to uint32, probed bool) {
 		return
 	}
 	m := c.queue.at(position)
+	if from == 0 && to == m.places() && !probed {
+		m.copies -= min(m.copies, 1)
+		if m.copies > 0 { // spec: FEC-35
+			return
+		}
+	}
 	switch {
 	case m.settled:
 	case !reliable(c.mode) && !probed:

@@ -57,6 +57,10 @@ type outMessage struct {
 	settled bool   // its fate is decided
 	expired bool   // and this is why
 	counted bool   // in messagesState.unsettled
+
+	copies   uint16 // frames with all of it whose packets are under way
+	repeated bool   // it is in the packet under construction again
+	doubling bool   // and that is a copy, not since it was lost
 }
 
 // places is how many places of the pipe the message takes.
@@ -316,7 +320,11 @@ func (c *sendChannel) fact(position uint64, from, to uint32) fact {
 func (c *sendChannel) noteSent(position uint64, from, to uint32) {
 	m := c.queue.at(position)
 	bytes := uint64(to - max(from, 1))
+	if from == 0 && to == m.places() {
+		m.copies++
+	}
 	if to <= m.sent { // again
+		m.repeated = true
 		c.stats.Retransmitted++
 		c.stats.RepeatedBytes += bytes
 		c.lost.sub(m.start+uint64(from), m.start+uint64(to))

@@ -48,9 +48,13 @@ type repairState struct {
 	next  uint16          // sequence of the next covered packet, while send is nil
 	stats RepairStats
 
-	balance float64   // bytes that repair may cost now
-	earned  [2]uint64 // bytes sent for the first time in this capWindow, and in the one before
-	since   Time      // start of it
+	balance float64       // bytes that repair may cost now
+	earned  [2]uint64     // bytes sent for the first time in this capWindow, and in the one before
+	packets [2]int        // that had such bytes
+	since   Time          // start of it
+	span    time.Duration // what of the two windows is over
+
+	doubles doubles
 }
 
 // repairing returns the state of repair, which the first use makes.
@@ -92,6 +96,7 @@ type coveredPacket struct {
 	path, pn uint64
 	expires  Time   // when the last of its messages does
 	symbol   uint64 // number of the last packet with a symbol that covers it, plus one
+	due      bool   // at work: that has been answered
 	waits    bool   // it is lost, and its facts wait for what that symbol achieves
 	until    Time   // at most so long
 	facts    []fact // those
@@ -104,19 +109,31 @@ func (c *coveredPacket) open(now Time) bool {
 
 // repairSender is the sender's half of the code.
 type repairSender struct {
-	encoder fec.Encoder
-	covered [fec.Window]coveredPacket // by sequence
-	held    int                       // of them, those that wait
-	owed    float64                   // symbols to send
-	last    Time                      // when the last packet was covered
-	since   Time                      // when a symbol became due
-	tried   Time                      // when it was last seen whether one may leave
+	encoder  fec.Encoder
+	covered  [fec.Window]coveredPacket // by sequence
+	held     int                       // of them, those that wait
+	symbols  [fec.Window]sentSymbol    // the newest, unless they were lost
+	sent     int                       // symbols so far
+	owed     float64                   // symbols to send
+	demanded int                       // of them, those that repair what is known to be lost
+	last     Time                      // when the last packet was covered
+	since    Time                      // when a symbol became due
+	tried    Time                      // when it was last seen whether one may leave
 
 	burst     int           // packets covered since a pause
 	perBurst  float64       // in a burst, on average
 	perPause  time.Duration // from one burst to the next, on average
 	lastBurst Time          // when the last one began
 }
+
+// sentSymbol is a symbol that has arrived or may yet.
+type sentSymbol struct {
+	pn           uint64
+	first, count uint16 // count is 0 when it was lost
+	counts       bool   // it has arrived, or was sent for what is known to be lost
+}
+
+func (y *sentSymbol) end() uint16 { return y.first + y.count }
 
 // at returns the place of a sequence.
 func (r *repairSender) at(sequence uint16) *coveredPacket {
@@ -157,6 +174,9 @@ const (
 func (r *repairSender) due() Time {
 	if r.owed < 1 {
 		return 0
+	}
+	if r.demanded > 0 {
+		return r.tried // settleHeld has just asked for it
 	}
 	return min(r.last.Add(symbolPause), r.since.Add(symbolPatience))
 }

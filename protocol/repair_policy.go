@@ -14,10 +14,14 @@ const (
 	// to be prompt: half of what a 99.9th percentile sees.
 	promptMiss = 5e-4
 	// economyMiss is the share of messages that may miss their deadline when the goal is economy: a tenth of
-	// what the eye or the ear notices in a minute of media (1e-4).
+	// what the eye or the ear notices in a minute of media (1e-4). Where the code alone must do, a miss less costs
+	// several times as much, and codeMiss is the share of windows.
 	economyMiss = 1e-5
+	codeMiss    = 5e-4
 	// promptWindow is the least time whose packets are looked at as one burst: that of a frame at 60 Hz.
 	promptWindow = time.Second / 60
+	// inAdvance is the part of the cap that symbols sent in advance may use: the rest is for what they did not repair.
+	inAdvance = 0.93
 	// planShare of a round trip is how long a plan is good for.
 	planShare = 4
 	// capWindow is the time over which unused allowance can be saved: bursts of loss are seconds apart.
@@ -44,7 +48,7 @@ func (s *Session) planFor(now Time, p *path, c *sendChannel) *repairPlan {
 		return &c.plan
 	}
 	c.plan = repairPlan{until: now.Add(max(p.loss.rtt.smoothed/planShare, time.Millisecond))}
-	loss := p.loss.rate.present()
+	loss := p.loss.presentLoss()
 	limit := s.overheadCap()
 	if loss == 0 || limit == 0 || p.loss.crowded() {
 		return &c.plan
@@ -56,23 +60,27 @@ func (s *Session) planFor(now Time, p *path, c *sendChannel) *repairPlan {
 		if p.loss.rounds(c.deadline) >= 1 {
 			return &c.plan
 		}
-		n, miss = min(s.packetsWithin(c.deadline), coverSpan), economyMiss
+		n, miss = min(s.packetsWithin(c.deadline), coverSpan), codeMiss
 	}
-	c.plan.ratio = codeRatio(n, loss, burst, miss, limit)
+	c.plan.ratio = codeRatio(n, loss, burst, miss, limit*inAdvance)
 	return &c.plan
 }
 
-// present returns the loss that repair should reckon with, 0 when it is too little to repair: that of the last
-// minute, or of the last packets where it has clearly risen.
-func (r *lossRate) present() float64 {
-	slow, fast := r.slow(), r.fast()
-	if fast*fastPackets >= repairAt && fast > 2*slow {
-		return fast
+// presentLoss returns the loss that repair should reckon with, 0 when it is too little to repair: that of the last
+// minute, or of the last packets where it has clearly risen. On a path that reorders, what is taken for lost arrives
+// after all, only later: so losses count as often as those of the path so far were true.
+func (l *lossState) presentLoss() float64 {
+	loss, fast := l.rate.slow(), l.rate.fast()
+	if fast*fastPackets >= repairAt && fast > 2*loss {
+		loss = fast
 	}
-	if slow < repairFrom {
+	if lost := l.stats.packetsLost; lost > 0 {
+		loss *= 1 - float64(l.stats.spurious)/float64(lost)
+	}
+	if loss < repairFrom {
 		return 0
 	}
-	return slow
+	return loss
 }
 
 // crowded reports whether packets wait in a queue on the path. What is lost then is best answered by less.
@@ -178,8 +186,30 @@ func (s *Session) accountMessages(now Time, b *packetBuilder, size int) {
 	case b.covered:
 		extra += sourceSize
 	}
-	r.earn(now, size-extra, s.overheadCap())
+	if extra < size {
+		r.earn(now, size-extra, s.overheadCap())
+	}
 	r.spend(extra)
+	if sent.again == 0 {
+		return
+	}
+	for i := range b.pkt.facts {
+		if f := &b.pkt.facts[i]; f.kind == factMessage && s.messages.repeated(f) {
+			s.doubleLast(now, b.path, f)
+		}
+	}
+}
+
+// repeated reports whether a fact of the packet that just left was sent again since it was lost.
+func (m *messagesState) repeated(f *fact) bool {
+	c := m.out[uint16(f.a)]
+	if !c.repairs() || f.a>>16 < c.queue.head {
+		return false
+	}
+	msg := c.queue.at(f.a >> 16)
+	repeated := msg.repeated && !msg.doubling
+	msg.repeated, msg.doubling = false, false
+	return repeated
 }
 
 // earn credits what was sent for the first time.
@@ -187,11 +217,16 @@ func (r *repairState) earn(now Time, bytes int, limit float64) {
 	r.stats.FirstBytes += uint64(bytes)
 	switch since := now.Sub(r.since); {
 	case r.since.IsZero() || since >= 2*capWindow:
-		r.earned, r.since = [2]uint64{}, now
+		r.earned, r.packets, r.since, r.span = [2]uint64{}, [2]int{}, now, 0
 	case since >= capWindow:
-		r.earned, r.since = [2]uint64{0, r.earned[0]}, r.since.Add(capWindow)
+		r.earned, r.packets, r.since = [2]uint64{0, r.earned[0]}, [2]int{0, r.packets[0]}, r.since.Add(capWindow)
 	}
 	r.earned[0] += uint64(bytes)
+	r.packets[0]++
+	r.span = now.Sub(r.since)
+	if r.packets[1] > 0 {
+		r.span += capWindow
+	}
 	r.balance = min(r.balance+limit*float64(bytes), limit*float64(r.earned[0]+r.earned[1]))
 }
 
@@ -202,13 +237,19 @@ func (r *repairState) spend(bytes int) {
 	r.balance = max(r.balance-float64(bytes), -float64(r.earned[0]+r.earned[1]))
 }
 
-// repairDeadline is when a symbol or what waits for one is due; 0: nothing is.
+// repairDeadline is when a symbol, a copy, or what waits for a symbol is due; 0: nothing is.
 func (s *Session) repairDeadline() Time {
-	if s.repair == nil || s.repair.send == nil {
+	if s.repair == nil {
 		return 0
 	}
+	at := s.repair.doubles.next
 	r := s.repair.send
-	at := r.heldUntil()
+	if r == nil {
+		return at
+	}
+	if held := r.heldUntil(); held != 0 && (at == 0 || held < at) {
+		at = held
+	}
 	if due := r.due(); due.After(r.tried) && (at == 0 || due < at) {
 		at = due
 	}

@@ -8,10 +8,10 @@ import (
 const (
 	// reportRepeats is in how many packets a report goes, since nobody says whether it arrived.
 	reportRepeats = 3
+	// maxAwaited is how many ranges of numbers that were recovered are told from duplicates, should they still come.
+	maxAwaited = 32
 	// maxReported is how many ranges of recovered numbers a report has at most: the newest.
 	maxReported = 8
-	// maxReportSize is the size of such a report: type, path, count, ranges, two numbers for each, histogram.
-	maxReportSize = 1 + 5 + 8 + 1 + 2*8*maxReported + 8*wire.BurstBuckets
 )
 
 // repairReceiver is the receiver's half of the code, and what it has to say of the peer's packets on one path:
@@ -21,6 +21,7 @@ type repairReceiver struct {
 	path      uint64
 	count     uint64   // packets recovered on the path
 	recovered rangeset // the newest of them
+	awaited   rangeset // recovered numbers whose packets may still come
 	repeats   int      // packets in which the report is to go
 	bursts    burstMeter
 }
@@ -115,6 +116,7 @@ func (s *Session) handleRecovered(now Time, content []byte) {
 		return
 	}
 	s.repair.recv.note(p.id, pn)
+	p.acks.requestNow()
 }
 
 // skipMoment passes over a frame that describes a moment which has passed, in a packet that was recovered, and
@@ -146,30 +148,46 @@ func skipMoment(typ wire.FrameType, b []byte) (n int, ok bool) {
 // note has a recovered number reported, at once.
 func (r *repairReceiver) note(path, pn uint64) {
 	if r.path != path {
-		r.path, r.count, r.recovered = path, 0, r.recovered[:0]
+		r.path, r.count, r.recovered, r.awaited = path, 0, r.recovered[:0], r.awaited[:0]
 	}
 	r.count++
 	r.recovered.add(pn, pn+1)
 	r.recovered.dropOldest(maxReported)
+	r.awaited.add(pn, pn+1)
+	r.awaited.dropOldest(maxAwaited)
 	r.repeats = reportRepeats
 }
 
-// reportDue reports whether there is news for the peer.
-func (s *Session) reportDue() bool {
-	return s.repair != nil && s.repair.recv != nil && s.repair.recv.repeats == reportRepeats
+// cameAfterAll reports whether a packet was recovered before it came, for the first time. All it said is known, but it was
+// late, not lost.
+func (r *repairState) cameAfterAll(path, pn uint64) bool {
+	if r.recv == nil || r.recv.path != path || !r.recv.awaited.contains(pn) {
+		return false
+	}
+	r.recv.awaited.sub(pn, pn+1)
+	return true
 }
 
-// appendReport writes what was recovered, into the first packets after the news.
+// appendReport writes what was recovered beside the first acknowledgements after the news. The first one goes even if
+// a message must then wait for the next packet.
 //
 // spec: FEC-33
 func (s *Session) appendReport(b *packetBuilder) {
-	if s.repair == nil || s.repair.recv == nil || s.repair.recv.repeats == 0 || b.covered || b.room() < maxReportSize {
+	if s.repair == nil || s.repair.recv == nil || s.repair.recv.repeats == 0 || b.nAcks == 0 {
 		return
 	}
 	r := s.repair.recv
-	r.repeats--
+	reserved := 0
+	if r.repeats < reportRepeats {
+		reserved = s.streams.nextWhole()
+	}
+	before := len(b.buf)
 	b.buf = wire.AppendRepairReport(b.buf, r.path, r.count, r.recovered, r.bursts.counts)
-	b.eliciting()
+	if len(b.buf) > b.limit-reserved {
+		b.buf = b.buf[:before]
+		return
+	}
+	r.repeats--
 }
 
 // burstMeter counts how many packets in a row are lost, when what is late has had the time of burstLag more

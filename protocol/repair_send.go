@@ -25,7 +25,7 @@ func (s *Session) beginCovered(now Time, b *packetBuilder) {
 		r.send = &repairSender{}
 		r.send.encoder.Reset(r.next)
 	}
-	b.covered, b.uncovered = true, b.limit
+	b.covered = true
 	b.limit = min(b.limit, limit)
 	b.pkt.sequence = r.send.encoder.Next()
 	b.buf = wire.Source{Sequence: b.pkt.sequence}.Append(b.buf)
@@ -49,7 +49,6 @@ func (s *Session) endCovered(b *packetBuilder) int {
 	if !b.covered {
 		return 0
 	}
-	b.limit = b.uncovered
 	for i := range b.pkt.facts {
 		if f := &b.pkt.facts[i]; f.kind == factMessage && s.messages.out[uint16(f.a)].repairs() {
 			b.pkt.covered = true
@@ -57,6 +56,7 @@ func (s *Session) endCovered(b *packetBuilder) int {
 		}
 	}
 	b.covered = false
+	b.limit -= sourceSize // a frame that fills the packet stays the last
 	b.buf = append(b.buf[:b.body], b.buf[b.body+sourceSize:]...)
 	s.streams.tail.move(-sourceSize)
 	return sourceSize
@@ -103,19 +103,19 @@ func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	r := s.repair.send
 	r.tried = now
-	if due := r.due(); due == 0 || now.Before(due) || s.streams.hasLatencyData() {
+	if due := r.due(); due == 0 || r.demanded == 0 && now.Before(due) || s.streams.hasLatencyData() {
 		return buf, Meta{}, false
 	}
 	first, count := r.span(now)
 	if count == 0 {
-		r.owed = 0
+		r.owed, r.demanded = 0, 0
 		return buf, Meta{}, false
 	}
 	data := r.encoder.Size(first, uint8(count))
 	b := s.begin(buf, p, p.loss.datagramSize())
 	size := b.body - b.start + repairHeaderSize + data + crypto.TagSize
 	if size > p.loss.datagramSize() || s.repair.balance < float64(size) {
-		r.owed = 0
+		r.owed, r.demanded = 0, 0
 		return buf, Meta{}, false
 	}
 	if !s.symbolPermitted(now, &b, size) {
@@ -129,6 +129,10 @@ func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	b.eliciting()
 	b.pkt.symbol = true
 	r.owed--
+	b.pkt.sequence = uint16(r.sent)
+	r.symbols[r.sent%len(r.symbols)] = sentSymbol{pn: b.pkt.pn, first: first, count: uint16(count), counts: r.demanded > 0}
+	r.demanded -= min(r.demanded, 1)
+	r.sent++
 	for i := range uint16(count) {
 		r.at(first + i).symbol = b.pkt.pn + 1
 	}

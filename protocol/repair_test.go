@@ -134,9 +134,13 @@ func TestRecoveredPacketsAreTakenOnceAndTheirMomentIsPast(t *testing.T) {
 	e.Add(wire.AppendVarint(wire.AppendVarint(nil, 0), pn), limit)
 	symbol := wire.Repair{First: next, Count: 1, Seed: 1, Data: e.AppendSymbol(nil, next, 1, 1)}.Append(nil)
 	p.toServer(symbol...)
-	duplicates := p.ss.Stats().Dropped.Duplicate
+	duplicates, packets := p.ss.Stats().Dropped.Duplicate, p.ss.Stats().PacketsReceived
+	require.False(t, path.acks.seen.contains(pn))
+	p.give(p.ss, late, p.clientAddr)
+	require.True(t, path.acks.seen.contains(pn), "it was late, not lost")
 	p.give(p.ss, late, p.clientAddr)
 	require.Equal(t, duplicates+1, p.ss.Stats().Dropped.Duplicate, "it passed the replay window under its own number")
+	require.Equal(t, packets, p.ss.Stats().PacketsReceived)
 
 	came := path.largest - 1
 	e.Reset(next + 1)
@@ -274,14 +278,57 @@ func TestWhatASymbolUnderWayMayRepairIsNotSentAgain(t *testing.T) {
 	require.Equal(t, covered.sent.Add(l.lossDelay()+l.reorder.window(&l.rtt)), until)
 	p.cs.settleHeld(until - 1)
 	require.False(t, p.cs.streams.hasData())
+	owed := p.cs.repair.send.owed
 	p.cs.settleHeld(until)
-	require.True(t, p.cs.streams.hasData(), "not for ever")
+	require.False(t, p.cs.streams.hasData(), "there is time for another round")
+	require.GreaterOrEqual(t, p.cs.repair.send.owed, owed)
+	last := covered.sent.Add(media.Deadline - l.lossDelay())
+	p.cs.settleHeld(last)
+	p.cs.settleHeld(last + 1)
+	require.True(t, p.cs.streams.hasData(), "the last round is not left to the code")
+}
 
-	second := l.list.at(covered.pn + 1)
-	h.packetLost(second)
-	l.largest = symbol.pn
+// spec: FEC-34
+func TestSymbolsThatDidNotSufficeAreFollowedByAsManyAsAreMissing(t *testing.T) {
+	p := mediaPair(t)
+	p.sendFrame(3, 10)
+	l := &p.cs.paths.active.loss
+	first := l.nextPN()
+	for range 3 {
+		p.pump(p.cs)
+		p.now = p.now.Add(symbolPause)
+	}
+	r, h := p.cs.repair.send, (*sentHandler)(p.cs)
+	var lost, symbols []*sentPacket
+	for pn := first; pn < l.list.next; pn++ {
+		switch q := l.list.at(pn); {
+		case q.covered && len(lost) < 5:
+			lost = append(lost, q)
+		case q.symbol:
+			symbols = append(symbols, q)
+		}
+	}
+	require.Len(t, symbols, 3, "three of ten at 10 % of loss")
+	for _, q := range lost {
+		h.packetLost(q)
+	}
+	require.Equal(t, 5, r.missing())
+	require.Equal(t, 2, r.surplus(0.1), "of three symbols on their way")
+	h.packetLost(symbols[0])
+	h.packetAcked(symbols[1])
+	h.packetAcked(symbols[2])
+	require.Equal(t, 3, r.missing())
+	require.Zero(t, r.surplus(0.1))
+	p.cs.repair.balance = 1e5
+	l.largest = symbols[2].pn
+	r.owed = 0
 	p.cs.settleHeld(p.now)
-	require.Zero(t, p.cs.repair.send.held, "the symbol was answered, and nobody said that it helped")
+	require.EqualValues(t, 4, r.owed, "three, and one that may be lost")
+	require.False(t, p.cs.streams.hasData())
+	sent := p.cs.Stats().Repair.Symbols
+	p.pump(p.cs)
+	require.Equal(t, sent+4, p.cs.Stats().Repair.Symbols, "at once")
+	require.Zero(t, r.missing())
 }
 
 // spec: FEC-36
@@ -340,4 +387,32 @@ func TestBurstsAreCountedOnceLatePacketsHadTheirTime(t *testing.T) {
 	for run, bucket := range map[uint64]int{1: 0, 4: 3, 5: 4, 8: 4, 9: 5, 16: 5, 17: 6, 32: 6, 33: 7} {
 		require.Equal(t, bucket, burstBucket(run))
 	}
+}
+
+// spec: FEC-35
+func TestTheLastChanceOfAMessageIsSentTwiceOrMore(t *testing.T) {
+	p := connected(t)
+	expectLoss(p.now, p.cs, 20)
+	thrifty := MessageOptions{Channel: 3, Mode: wire.ReliableOrdered, Deadline: 35 * time.Millisecond, Goal: Economy}
+	for n := range 400 { // what it may cost must be earned
+		p.sendMessage(p.cs, numbered(n, 1000), thrifty)
+		p.idle(2 * time.Millisecond)
+	}
+	p.idle(time.Second)
+	require.Zero(t, p.cs.Stats().Repair.ExtraBytes)
+	expectLoss(p.now, p.cs, 20)
+	p.sendMessage(p.cs, numbered(400, 1000), thrifty)
+	p.losing(0)
+	p.idle(2 * time.Millisecond)
+	p.sendMessage(p.cs, numbered(401, 1000), thrifty)
+	p.idle(time.Second)
+	st := p.cs.Stats()
+	require.GreaterOrEqual(t, st.Messages.Retransmitted, uint64(3), "a miss of 0.05^4 is rare enough")
+	require.Equal(t, st.Messages.Retransmitted-1, st.Repair.Doubled)
+	require.Zero(t, st.Repair.Covered, "there is time without the code")
+	require.EqualValues(t, 402, st.Messages.Acknowledged)
+	require.Equal(t, 1, copiesFor(0.01, 3))
+	require.Equal(t, 2, copiesFor(0.01, 1))
+	require.Equal(t, 3, copiesFor(0.09, 2))
+	require.Equal(t, maxCopiesAtOnce, copiesFor(0.5, 1))
 }

@@ -19,6 +19,9 @@ func (h *sentHandler) packetAcked(p *sentPacket) {
 	if p.covered {
 		s.coveredAcked(p)
 	}
+	if p.symbol {
+		s.symbolFate(p, true)
+	}
 	for i := range p.facts {
 		s.factAcked(&p.facts[i], p.lost)
 	}
@@ -28,6 +31,9 @@ func (h *sentHandler) packetAcked(p *sentPacket) {
 func (h *sentHandler) packetLost(p *sentPacket) {
 	s := (*Session)(h)
 	s.stats.PacketsLost++
+	if p.symbol {
+		s.symbolFate(p, false)
+	}
 	held := s.holdLost(p)
 	for i := range p.facts {
 		if f := &p.facts[i]; held == nil || f.kind != factMessage {

@@ -71,6 +71,7 @@ func (s *Session) hasSkips() bool { return s.messages != nil && s.messages.skips
 // message an empty packet holds, one byte less than all for the wish to be acknowledged at once.
 func (s *Session) prepareMessages(now Time, b *packetBuilder) {
 	s.settleHeld(now)
+	s.sendDoubles(now)
 	s.streams.repairing = sentBytes{}
 	s.streams.wholeRoom, s.streams.tail, s.streams.urgent, s.streams.patient = b.room()-1, tailFrame{}, false, false
 	if s.messages != nil {
@@ -105,12 +106,6 @@ func (s *Session) handleMessageFrame(now Time, typ wire.FrameType, b []byte, kin
 		return handleSource(b, kinds)
 	case wire.FrameRepair:
 		return s.handleRepair(b, kinds), nil
-	case wire.FrameRepairReport:
-		f, n := wire.ParseRepairReport(b)
-		if n < 0 {
-			return n, nil
-		}
-		return n, s.handleReport(&f)
 	}
 	a := arrival{now: now, place: kinds.place}
 	n, err := s.channels().handle(typ, b, &a)

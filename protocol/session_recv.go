@@ -80,7 +80,12 @@ func (s *Session) handleShort(now Time, d *Datagram) {
 		return
 	}
 	if !fresh {
-		s.stats.Dropped.Duplicate++
+		if s.repair == nil || !s.repair.cameAfterAll(p.id, pn) {
+			s.stats.Dropped.Duplicate++
+			return
+		}
+		p.noteArrival(pn)
+		p.acks.receive(now, pn, true, false, d.ECN) // spec: FEC-32
 		return
 	}
 	p.replay.Set(pn)
@@ -250,6 +255,10 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 	if typ.IsAck() {
 		kinds.data = true
 		return s.handleAck(now, typ, b)
+	}
+	if typ == wire.FrameRepairReport {
+		kinds.data = true
+		return s.handleReport(b)
 	}
 	kinds.eliciting, kinds.data = kinds.eliciting || typ != wire.FrameChannelReport, true
 	if typ.IsStream() {

@@ -29,8 +29,7 @@ type packetBuilder struct {
 	pkt   *sentPacket
 	asked bool // it asks for an acknowledgement at once
 
-	covered   bool // it opens with SOURCE
-	uncovered int  // limit as it was without that
+	covered bool // it opens with SOURCE
 
 	acks  [maxAckFrames]ackSent // acknowledgements in it
 	nAcks int
@@ -206,12 +205,12 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 		s.beginCovered(now, &b)
 	}
 	s.appendAcks(now, &b)
+	s.appendReport(&b)
 	s.appendReports(now, &b)
 	body := len(b.buf)
 	if urgent || latency {
 		s.appendControl(&b, latency && !urgent)
 		body -= s.endCovered(&b)
-		s.appendReport(&b)
 	}
 	if probe && len(b.buf) == body {
 		s.appendPing(&b)
@@ -262,7 +261,7 @@ func (s *Session) permission(now Time, p *path, size int) (bulk, latency, probe 
 
 // wantsToSend reports whether anything but acknowledgements waits.
 func (s *Session) wantsToSend() bool {
-	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.reportDue() || s.control.pending() || s.ids.pending()
+	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.control.pending() || s.ids.pending()
 }
 
 // nothingToSend tells congestion control that the application, not the network, is the limit.

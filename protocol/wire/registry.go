@@ -136,9 +136,13 @@ func (t FrameType) IsExperiment() bool { return t >= FrameExperimentFirst && t <
 func (t FrameType) Known() bool { return t.name() != "" }
 
 // AckEliciting reports whether a packet with a frame of this type has to be acknowledged: all types
-// but PADDING, ACK, CHANNEL_REPORT and the two CLOSE.
+// but PADDING, ACK, CHANNEL_REPORT, REPAIR_REPORT and the two CLOSE.
 func (t FrameType) AckEliciting() bool {
-	return t != FramePadding && !t.IsAck() && t != FrameChannelReport && t != FrameClose && t != FrameCloseApp // spec: REG-4
+	switch t { // spec: REG-4
+	case FramePadding, FrameChannelReport, FrameRepairReport, FrameClose, FrameCloseApp:
+		return false
+	}
+	return !t.IsAck()
 }
 
 // ServerOnly reports whether only a server may send frames of this type.

@@ -55,7 +55,9 @@ func TestGreaseVersionsHaveTheirForm(t *testing.T) {
 
 func TestOnlyPaddingAckReportAndCloseElicitNoAcknowledgement(t *testing.T) {
 	// spec: REG-4
-	silent := []FrameType{FramePadding, FrameAck, FrameAckECN, FrameAckStamp, FrameAckECNStamp, FrameChannelReport, FrameClose, FrameCloseApp}
+	silent := []FrameType{
+		FramePadding, FrameAck, FrameAckECN, FrameAckStamp, FrameAckECNStamp, FrameChannelReport, FrameRepairReport, FrameClose, FrameCloseApp,
+	}
 	for typ := range FrameType(0x3000) {
 		want := true
 		for _, s := range silent {
