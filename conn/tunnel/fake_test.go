@@ -220,6 +220,7 @@ func (s *fakeSession) AcceptStream(ctx context.Context) (stream, error) {
 func (s *fakeSession) SendMessage([]byte, conn.MessageOptions) error { return s.Err() }
 func (s *fakeSession) ReceiveBatch([]conn.Received) int              { return 0 }
 func (s *fakeSession) Flush() error                                  { return s.Err() }
+func (s *fakeSession) ChannelStats(uint16) conn.ChannelStats         { return conn.ChannelStats{} }
 func (s *fakeSession) Stats() conn.Stats                             { return conn.Stats{} }
 func (s *fakeSession) Peer() conn.PeerInfo                           { return conn.PeerInfo{} }
 

@@ -31,6 +31,7 @@ type session interface {
 	ReceiveBatch(buf []conn.Received) int
 	Flush() error
 	Stats() conn.Stats
+	ChannelStats(channel uint16) conn.ChannelStats
 	Peer() conn.PeerInfo
 	CloseWithError(code uint64, reason string) error
 	Done() <-chan struct{} // closed when the session has ended

@@ -99,6 +99,8 @@ func (u *udpForward) stats() ForwardStats {
 	for _, p := range u.ports {
 		s.add(p.count.stats())
 	}
+	first := u.ports[0]
+	s.Repair = first.mux().repair(first.options())
 	return s.forward(u.name)
 }
 

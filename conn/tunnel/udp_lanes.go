@@ -43,6 +43,11 @@ type channelClass struct {
 	priority uint8
 }
 
+// carries tells whether a channel with these properties is of the class.
+func (c *channelClass) carries(mode conn.Mode, deadline, playout time.Duration) bool {
+	return c.mode == mode && c.deadline == deadline && c.playout == playout
+}
+
 // options are those of a message on a channel of the class. With a deadline, its latency is accepted: it is to be met
 // at the lowest cost.
 func (c *channelClass) options(channel uint16) conn.MessageOptions {

@@ -72,8 +72,9 @@ func (s *scriptSession) SendMessage(p []byte, o conn.MessageOptions) error {
 	return nil
 }
 
-func (s *scriptSession) Flush() error      { return nil }
-func (s *scriptSession) Stats() conn.Stats { return conn.Stats{MTU: s.mtu} }
+func (s *scriptSession) ChannelStats(uint16) conn.ChannelStats { return conn.ChannelStats{} }
+func (s *scriptSession) Flush() error                          { return nil }
+func (s *scriptSession) Stats() conn.Stats                     { return conn.Stats{MTU: s.mtu} }
 
 func (s *scriptSession) CloseWithError(code uint64, _ string) error {
 	s.mu.Lock()

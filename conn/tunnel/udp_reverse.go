@@ -76,5 +76,7 @@ func (u *udpReverses) stats() ForwardStats {
 	for _, r := range u.ports {
 		s.add(r.count.stats())
 	}
+	first := u.ports[0]
+	s.Repair = first.client.udp.Load().repair(&first.forward.UDP)
 	return s.forward(u.name)
 }

@@ -30,6 +30,59 @@ type UDPStats struct {
 	Refused    uint64 // flows that were refused
 	Evicted    uint64 // flows that ended for a newer one
 	Unanswered uint64 // times that a system said that no program listens at the target
+
+	Repair UDPRepair // of forwards with a deadline
+}
+
+// UDPRepair is what became of the datagrams of all forwards with the same options, in the present session. What was
+// repaired by symbols is in the session's Stats.
+type UDPRepair struct {
+	// Datagrams from programs here.
+	SentAgain  uint64 // frames that repeat what was lost
+	Expired    uint64 // given up at their deadline
+	LateThere  uint64 // came too late, as the other end said last
+	QualityOut float64
+
+	// Datagrams from the tunnel.
+	Missing   uint64  // that the order went on without
+	Late      uint64  // of those, the ones that came too late
+	QualityIn float64 // 0 to 100, the worst of the channels; 0: not known
+}
+
+// add adds what is known of a channel.
+func (r *UDPRepair) add(c *conn.ChannelStats, class *channelClass) {
+	if s := &c.Sent; s.Open && class.carries(s.Mode, s.Deadline, s.Playout) {
+		r.SentAgain += s.Retransmitted
+		r.Expired += s.Expired
+		r.LateThere += s.Peer.Late
+		r.QualityOut = worse(r.QualityOut, s.Quality)
+	}
+	if s := &c.Received; s.Open && class.carries(s.Mode, s.Deadline, s.Playout) {
+		r.Missing += s.Skipped
+		r.Late += s.Late
+		r.QualityIn = worse(r.QualityIn, s.Quality)
+	}
+}
+
+// worse returns the smaller one of two qualities that are known.
+func worse(a, b float64) float64 {
+	if a == 0 || b == 0 {
+		return a + b
+	}
+	return min(a, b)
+}
+
+// repair returns what is known of the channels that carry datagrams with the options.
+func (m *udpMux) repair(o *UDPOptions) (r UDPRepair) {
+	if m == nil || o.Deadline == 0 {
+		return r
+	}
+	class := classOf(o)
+	for channel := uint16(controlChannel + 1); channel < udpChannels; channel++ {
+		c := m.session.ChannelStats(channel)
+		r.add(&c, &class)
+	}
+	return r
 }
 
 // amount counts datagrams and their bytes.

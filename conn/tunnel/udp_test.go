@@ -109,6 +109,10 @@ func TestAForwardWithADeadlineRepairsAndKeepsTheOrder(t *testing.T) {
 		}
 		got, _ = w.got(here, time.Second)
 		require.Equal(t, sent, got, "the answers too")
+		repair := w.stats(0).Repair
+		require.Greater(t, repair.SentAgain, uint64(10))
+		require.Zero(t, repair.Expired+repair.Missing+repair.Late)
+		require.Greater(t, min(repair.QualityIn, repair.QualityOut), 50.0)
 	})
 }
 
