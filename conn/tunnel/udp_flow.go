@@ -33,8 +33,11 @@ type nearFlow struct {
 	channel uint16
 }
 
-// errNoFlow says that there is no channel left for the options of a flow.
-var errNoFlow = errors.New("no flow")
+// Reasons why a flow is not open.
+var (
+	errNoFlow    = errors.New("the session takes no flow")
+	errNoChannel = errors.New("no channel is left for these options: use fewer different ones in the forwards of a client")
+)
 
 // openNear announces a flow of this end to the peer. The datagrams behind it need not wait for an answer.
 // The owner's lock is held.
@@ -49,7 +52,7 @@ func (m *udpMux) openNear(f *udpFlow) error {
 	}
 	channel, ok := m.lanes.take(class)
 	if !ok {
-		return errNoFlow
+		return errNoChannel
 	}
 	id := m.nearNext
 	if err := m.tell(f.owner.announcement(f, id)); err != nil {
@@ -108,12 +111,14 @@ func (f *udpFlow) over(m *udpMux, c *control, now time.Time) (refused bool) {
 }
 
 // open returns how datagrams of the flow leave in session m.
-func (f *udpFlow) open(m *udpMux, now time.Time) (s sending, ok bool) {
+func (f *udpFlow) open(m *udpMux, now time.Time) (sending, error) {
 	if now.Before(f.refused) {
-		return s, false
+		return sending{}, errNoFlow
 	}
-	if f.mux != m && m.openNear(f) != nil {
-		return s, false
+	if f.mux != m {
+		if err := m.openNear(f); err != nil {
+			return sending{}, err
+		}
 	}
-	return f.sending, true
+	return f.sending, nil
 }

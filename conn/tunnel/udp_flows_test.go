@@ -239,6 +239,28 @@ func TestFlowsEndWhenTheServersRulesChange(t *testing.T) {
 	})
 }
 
+func TestForwardsWithTooManyDifferentOptionsAreToldSo(t *testing.T) {
+	inUDPWorld(t, fast, allowAll, nil, func(t *testing.T, w *udpWorld) {
+		var forwards []string
+		for i := range udpChannels {
+			forwards = append(forwards, fmt.Sprintf("udp://10.1.0.1:%d=udp://10.2.0.1:5000?deadline=%dms", 5000+i, 100+i))
+		}
+		w.start(forwards, nil)
+		here, there := w.socket(program), w.socket(farPort)
+		for i := range udpChannels {
+			w.send(here, fmt.Sprintf("10.1.0.1:%d", 5000+i), "x")
+		}
+		got, _ := w.got(there, time.Second)
+		require.Len(t, got, udpChannels-1, "the first channel is for control messages")
+		require.Contains(t, w.log.String(), "use fewer different ones")
+		var refused uint64
+		for i := range udpChannels {
+			refused += w.stats(i).NoFlow
+		}
+		require.EqualValues(t, 1, refused)
+	})
+}
+
 func TestAProgramWithoutAPortHasAFlowToo(t *testing.T) {
 	// spec: TUN-40
 	inUDPWorld(t, fast, []string{"udp://10.2.0.1:5000"}, nil, func(t *testing.T, w *udpWorld) {

@@ -92,8 +92,8 @@ func (p *udpPort) take(m *udpMux, msgs []udp.Message, packet []byte) {
 			p.count.noSession.Add(1)
 			continue
 		}
-		s, ok := p.flowOf(m, &msgs[i], now)
-		if !ok {
+		s, err := p.flowOf(m, &msgs[i], now)
+		if err != nil {
 			p.count.noFlow.Add(1)
 			continue
 		}
@@ -108,7 +108,7 @@ func (p *udpPort) take(m *udpMux, msgs []udp.Message, packet []byte) {
 }
 
 // flowOf returns how the datagrams of an address leave, and opens its flow when it has none.
-func (p *udpPort) flowOf(m *udpMux, msg *udp.Message, now time.Time) (s sending, ok bool) {
+func (p *udpPort) flowOf(m *udpMux, msg *udp.Message, now time.Time) (sending, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f := p.flows[msg.Remote]
@@ -117,7 +117,23 @@ func (p *udpPort) flowOf(m *udpMux, msg *udp.Message, now time.Time) (s sending,
 		p.admit(f)
 	}
 	p.touch(f, now)
-	return f.open(m, now)
+	s, err := f.open(m, now)
+	if errors.Is(err, errNoChannel) {
+		f.refused = now.Add(refusedPause)
+		if p.mayReport(now) {
+			p.log.Warn("flow refused", "from", f.peer, "reason", err)
+		}
+	}
+	return s, err
+}
+
+// mayReport tells whether it is time to log another refusal. p.mu is held.
+func (p *udpPort) mayReport(now time.Time) bool {
+	if now.Sub(p.reported) < refusedPause {
+		return false
+	}
+	p.reported = now
+	return true
 }
 
 // admit takes a new flow in. The one that was silent for longest makes room.
@@ -155,10 +171,7 @@ func (p *udpPort) closed(f *udpFlow, m *udpMux, c *control) {
 	now := time.Now()
 	p.mu.Lock()
 	refused := f.over(m, c, now)
-	report := refused && now.Sub(p.reported) >= refusedPause
-	if report {
-		p.reported = now
-	}
+	report := refused && p.mayReport(now)
 	p.mu.Unlock()
 	if refused {
 		p.count.refused.Add(1)

@@ -1,8 +1,9 @@
 package tunnel
 
 import (
+	"encoding/binary"
 	"net"
-	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -98,7 +99,63 @@ func TestEachProgramGetsItsOwnAnswers(t *testing.T) {
 		wantDatagram(t, a, []byte("a"+string(rune('a'+i))))
 		wantDatagram(t, b, []byte("b"+string(rune('a'+i))))
 	}
-	_ = netip.Addr{}
 }
 
 var testUDPKey = crypto.GeneratePresharedKey()
+
+func TestATargetThatStartsLateIsReached(t *testing.T) {
+	// spec: TUN-39
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	at := c.LocalAddr().(*net.UDPAddr)
+	require.NoError(t, c.Close())
+	e := startUDP(t, udpForwardTo(udpTarget(at), UDPOptions{}))
+	p := e.program(0)
+	for range 5 {
+		_, err = p.Write([]byte("nobody listens"))
+		require.NoError(t, err)
+		require.NoError(t, p.SetReadDeadline(time.Now().Add(20*time.Millisecond)))
+		_, err = p.Read(make([]byte, 10))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded, "the program is not told: the port that it writes to is open")
+	}
+	c, err = net.ListenUDP("udp", at)
+	require.NoError(t, err)
+	defer c.Close()
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(20*time.Second)))
+	_, err = p.Write([]byte("hello"))
+	require.NoError(t, err)
+	wantDatagram(t, c, []byte("hello"))
+	require.Equal(t, 1, e.running.Stats().Sessions[0].Targets.UDP.Flows, "the flow went on")
+}
+
+func TestABurstOfDatagramsCrossesTheTunnel(t *testing.T) {
+	target, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	defer target.Close()
+	_ = target.SetReadBuffer(farBuffer)
+	e := startUDP(t, udpForwardTo(udpTarget(target.LocalAddr()), UDPOptions{Deadline: 10 * time.Second}))
+	p := e.program(0)
+	const bursts, size = 5, 144
+	data, in := make([]byte, 1316), make([]byte, 2000)
+	got, last := 0, uint32(0)
+	for burst := range bursts {
+		for i := range size {
+			binary.BigEndian.PutUint32(data, uint32(burst*size+i+1))
+			_, err := p.Write(data)
+			require.NoError(t, err)
+		}
+		for got < (burst+1)*size {
+			require.NoError(t, target.SetReadDeadline(time.Now().Add(2*time.Second)))
+			n, err := target.Read(in)
+			if err != nil {
+				break // the system lost some before the tunnel had them
+			}
+			require.Equal(t, len(data), n)
+			require.Greater(t, binary.BigEndian.Uint32(in), last, "in order")
+			last = binary.BigEndian.Uint32(in)
+			got++
+		}
+	}
+	require.EqualValues(t, e.client.Stats().Forwards[0].UDP.In, got, "all that the tunnel took")
+	require.Greater(t, got, bursts*size/2)
+}

@@ -49,13 +49,13 @@ func (t *udpTunnel) send(data []byte) error {
 		t.count.noSession.Add(1)
 		return errNoSession
 	}
-	s, ok := t.flow.open(m, time.Now())
-	if !ok {
+	s, err := t.flow.open(m, time.Now())
+	if err != nil {
 		t.count.noFlow.Add(1)
-		return errNoFlow
+		return err
 	}
 	t.packet = append(appendVarint(t.packet[:0], s.id), data...)
-	err := m.send(&s, t.packet, len(data))
+	err = m.send(&s, t.packet, len(data))
 	if err != nil {
 		t.count.lost(err)
 	}
