@@ -101,7 +101,8 @@ type lossState struct {
 	latencyInFlight int    // of them, those that left on the allowance of the latency class
 	outstanding     int    // packets in flight that want to be acknowledged
 	unanswered      int    // other packets sent since one of those was last acknowledged
-	lastEliciting   Time   // when the last of them left
+	lastEliciting   Time   // when the last of them left that has more than copies
+	progressed      Time   // when something that wants to be acknowledged was, last
 	largest         uint64 // largest number acknowledged, or noPacketNumber
 	cursor          uint64 // the fate of every packet below is decided
 	epoch           uint64 // packets below belong to the path before it moved: no samples from them
@@ -220,7 +221,9 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 		return
 	}
 	l.outstanding++
-	l.lastEliciting = now
+	if !p.repeat { // spec: FEC-24
+		l.lastEliciting = now
+	}
 	if l.probesWanted > 0 {
 		l.probesWanted--
 	}

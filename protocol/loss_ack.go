@@ -35,7 +35,7 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 		return nil // nothing new
 	}
 	if l.pass.progress {
-		l.unanswered = 0
+		l.unanswered, l.progressed = 0, now
 	}
 	l.detectLost(now, cb)
 	if l.pass.progress && l.ptoCount > 0 {

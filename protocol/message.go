@@ -66,6 +66,10 @@ type MessageOptions struct {
 	Priority uint8
 	// Goal of the channel from now on, of messages in reliable modes that have a deadline.
 	Goal Goal
+	// Twice has one extra packet leave with the message, 5 ms after it, in any mode, unless it is acknowledged by
+	// then: it comes late only where both are lost. It doubles the packets and bytes of messages that are sent one
+	// by one. Messages larger than a packet, and sequenced ones after which a newer one was sent, go once.
+	Twice bool
 	// Tag, unless it is 0, has PollOutcome say what became of the message.
 	Tag uint64
 }
@@ -122,8 +126,9 @@ type messagesState struct {
 
 	out       map[uint16]*sendChannel
 	outOrder  []*sendChannel // in the order of their first messages, so that runs can be repeated
-	skips     int            // channels with a SKIP to send
-	unsettled int            // messages that a graceful close waits for
+	carry     carryState
+	skips     int // channels with a SKIP to send
+	unsettled int // messages that a graceful close waits for
 	outcomes  queue[outcomeNote]
 	toldFates bool // EventMessageOutcomes was given and PollOutcome has not said that there are no more
 	ended     bool
@@ -187,7 +192,7 @@ func (m *messagesState) fail() {
 		c.drop()
 	}
 	m.ended = true
-	m.skips, m.unsettled = 0, 0
+	m.skips, m.unsettled, m.carry = 0, 0, carryState{}
 }
 
 // note counts an outcome, and keeps it for the application.

@@ -72,7 +72,7 @@ func (c *sendChannel) partLost(position uint64, from, to uint32, probed bool) {
 	m := c.queue.at(position)
 	if from == 0 && to == m.places() && !probed {
 		m.copies -= min(m.copies, 1)
-		if m.copies > 0 { // spec: FEC-35
+		if m.copies > 0 { // spec: FEC-23 FEC-35
 			return
 		}
 	}
@@ -99,6 +99,9 @@ func (c *sendChannel) settle(position uint64, o Outcome) {
 	m := c.queue.at(position)
 	m.settled, m.expired = true, o == Expired
 	c.uncount(m)
+	if m.sent == m.places() && reliable(c.mode) {
+		c.leaveFlight(m)
+	}
 	end := m.start + uint64(m.places())
 	c.acked.sub(m.start, end)
 	c.lost.sub(m.start, end)
@@ -227,5 +230,5 @@ func (c *sendChannel) drop() {
 	c.data.truncate(c.data.start)
 	c.acked, c.lost = nil, nil
 	c.sendAt, c.expireAt = c.queue.head, c.queue.head
-	c.full = false
+	c.full, c.flight = false, 0
 }

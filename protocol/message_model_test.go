@@ -15,6 +15,7 @@ import (
 type messagesEnd struct {
 	*streamsEnd
 	messages *messagesState
+	path     lossState // what carry knows of the path
 	pn       uint64
 	seen     map[uint64]bool // packets of the peer's that were taken
 }
@@ -24,6 +25,8 @@ func newMessagesEnd(tb testT, client bool, limits wire.Parameters) *messagesEnd 
 	e.messages = newMessagesState(&e.streamsState, &limits, &limits, func(k EventKind) {
 		e.events = append(e.events, Event{Kind: k})
 	})
+	e.path.rtt.reset(50 * time.Millisecond)
+	e.path.cc = &fixedController{size: 1 << 20}
 	return e
 }
 
@@ -46,11 +49,17 @@ type messagePacket struct {
 // packet makes the next packet, with at most size bytes of frames.
 func (e *messagesEnd) packet(size int) messagePacket {
 	p := messagePacket{pn: e.pn}
-	e.wholeRoom = size
+	e.beginPacket(size)
 	e.messages.timeout(e.now)
 	w := frameWriter{limit: size, facts: &p.facts}
 	e.messages.appendSkips(&w)
+	e.messages.prepareCopies(e.now, &e.path)
 	p.data = e.appendControl(w.b, size-len(w.b), &p.facts)
+	if e.hasData() || e.messages.carry.due {
+		w := copyWriter{b: p.data, limit: size - e.nextWhole(), facts: &p.facts}
+		e.messages.appendCopies(&w, e.now)
+		p.data = w.b
+	}
 	p.data = e.appendData(p.data, size-len(p.data), &p.facts, false)
 	p.data = e.trimTail(p.data)
 	require.LessOrEqual(e.tb, len(p.data), size, "a packet larger than it may be")
@@ -162,6 +171,7 @@ func (m *messagesModel) send(t *rapid.T) {
 	err := m.a.messages.send(m.a.now, b, &MessageOptions{
 		Channel: uint16(i), Mode: c.mode, Deadline: c.deadline, Playout: c.playout, Tag: uint64(m.sent),
 		Priority: rapid.SampledFrom([]uint8{0, 0, 1, 200}).Draw(t, "priority"),
+		Twice:    rapid.Bool().Draw(t, "twice"),
 	})
 	if err != nil {
 		require.ErrorIs(t, err, ErrMessageQueueFull)
@@ -252,14 +262,21 @@ func (m *messagesModel) check(t *rapid.T) {
 	require.LessOrEqual(t, b.received, b.window.limit)
 	require.LessOrEqual(t, b.received, a.sent, "more came than was sent")
 	require.LessOrEqual(t, b.window.consumed, b.received)
-	unsettled := 0
+	unsettled, flying := 0, 0
 	for _, c := range a.messages.outOrder {
+		flight := uint64(0)
 		require.Equal(t, c.wants(), c.lane.queue, "channel %d waits in the wrong queue", c.number)
 		for i := c.queue.head; i < c.queue.tail; i++ {
-			if c.queue.at(i).counted {
+			m := c.queue.at(i)
+			if m.counted {
 				unsettled++
 			}
+			if m.sent == m.places() && !m.settled && reliable(c.mode) {
+				flying++
+				flight += uint64(m.size) + copyHeader
+			}
 		}
+		require.Equal(t, flight, c.flight)
 		require.LessOrEqual(t, c.held(), c.limit()+4000+messageCharge)
 		if in := b.messages.in[c.number]; in != nil && reliable(c.mode) {
 			require.GreaterOrEqual(t, in.base, c.floor, "the sender counts on memory that the receiver needs")
@@ -267,6 +284,7 @@ func (m *messagesModel) check(t *rapid.T) {
 		}
 	}
 	require.Equal(t, a.messages.unsettled, unsettled)
+	require.Equal(t, a.messages.carry.flying, flying)
 	l := &b.messages.inbox.lanes[unreliableLane]
 	require.LessOrEqual(t, l.held()+b.messages.partial, int(messageLimits().MessageBuffer))
 	require.LessOrEqual(t, b.messages.inbox.lanes[reliableLane].held(), int(b.received-b.window.consumed))
@@ -350,6 +368,7 @@ func (m *messagesModel) checkEnd(t *rapid.T) {
 			require.Zero(t, out.data.memory())
 			require.Empty(t, out.lost)
 			require.Empty(t, out.acked)
+			require.Zero(t, out.flight)
 			require.Equal(t, out.next, out.floor)
 		}
 		if in := m.b.messages.in[uint16(i)]; in != nil && reliable(c.mode) {
@@ -379,7 +398,10 @@ func TestMessagesAgreeWithTheModelUnderLoss(t *testing.T) {
 			"send": some, "send2": some, "packet": packet, "packet2": packet,
 			"deliver": deliver, "deliver2": deliver, "settle": settle, "settle2": settle,
 			"receive": func(t *rapid.T) { m.receive(t) },
-			"answer":  m.answer,
+			"loss": func(t *rapid.T) { // what the path is known to lose says how many copies leave
+				m.a.path.losing(rapid.SampledFrom([]float64{0, 0.01, 0.05, 0.2}).Draw(t, "share"))
+			},
+			"answer": m.answer,
 			"time": func(t *rapid.T) {
 				m.advance(time.Duration(rapid.IntRange(1, 60).Draw(t, "ms")) * time.Millisecond)
 			},

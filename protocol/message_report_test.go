@@ -40,7 +40,7 @@ func TestReportsAreRareAndCostLittle(t *testing.T) {
 }
 
 func TestTheSenderLearnsWhatTheReceiverSaw(t *testing.T) {
-	p := newPlaying(t, 10*time.Millisecond, MessageOptions{Mode: wire.ReliableOrdered, Deadline: 60 * time.Millisecond, Channel: 5})
+	p := newPlaying(t, 10*time.Millisecond, MessageOptions{Mode: wire.ReliableOrdered, Deadline: 60 * time.Millisecond, Channel: 5, Priority: 100})
 	p.filter = lossy(4, 10)
 	p.play(1500, 300, 0)
 	p.filter = nil

@@ -43,6 +43,10 @@ type sendChannel struct {
 	queueTime   Histogram // of messages that were sent in full
 	peer        *peerView // what the receiver said last; nil: nothing yet
 	full        bool      // a message was refused; the application waits for EventMessagesWritable
+
+	flight    uint64 // bytes of messages that were sent in full and are not settled, with headers
+	light     bool   // they fit a packet: the channel has a low rate
+	carriedAt Time   // when copies went along last
 }
 
 // outMessage is a message on its way out.
@@ -51,16 +55,20 @@ type outMessage struct {
 	number  uint64 // once sent > 0
 	given   Time   // when the application gave it
 	tag     uint64
+	sentAt  Time   // when it left in one piece, first or since it was lost
 	size    uint32 // bytes
 	sent    uint32 // places that were sent for the first time
+	sentIn  uint32 // the low bits of the packet that it is in last, as streamsState counts them
+	copies  uint16 // frames with all of it whose packets are under way
+	carried uint8  // copies that went along with other packets since sentAt
+	twice   bool   // an extra copy is wanted
 	late    bool   // its deadline has passed: nothing of it leaves any more
 	settled bool   // its fate is decided
 	expired bool   // and this is why
 	counted bool   // in messagesState.unsettled
 
-	copies   uint16 // frames with all of it whose packets are under way
-	repeated bool   // it is in the packet under construction again
-	doubling bool   // and that is a copy, not since it was lost
+	repeated bool // it is in the packet under construction again
+	doubling bool // and that is a copy, not since it was lost
 }
 
 // places is how many places of the pipe the message takes.
@@ -86,7 +94,7 @@ func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
 	}
 	c.setPriority(o.Priority)
 	c.goal = o.Goal
-	c.push(now, p, o.Tag)
+	c.push(now, p, o)
 	c.stats.Sent++
 	c.stats.SentBytes += uint64(len(p))
 	return nil
@@ -146,10 +154,10 @@ func (c *sendChannel) hasRoom(size int) bool {
 
 var noByte [1]byte
 
-func (c *sendChannel) push(now Time, p []byte, tag uint64) {
+func (c *sendChannel) push(now Time, p []byte, o *MessageOptions) {
 	msg := outMessage{
-		start: c.data.end, size: uint32(len(p)), tag: tag,
-		given: now, counted: true,
+		start: c.data.end, size: uint32(len(p)), tag: o.Tag,
+		given: now, counted: true, twice: o.Twice,
 	}
 	c.data.write(c.data.end, noByte[:])
 	c.data.write(c.data.end, p)
@@ -214,13 +222,26 @@ func (c *sendChannel) find(place uint64) uint64 {
 	return lo
 }
 
+// messagePart is what a frame is to have of a message: places of the one at a position. A copy goes as a whole or
+// not at all.
+type messagePart struct {
+	position uint64
+	from, to uint32
+	copied   bool
+}
+
 // appendFrame appends the next message, or a part of it, in at most space bytes. A message that fits a packet
 // of its own is not divided: it waits for the next packet.
 //
 // spec: MSG-5
 func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, int) {
-	t := c.messages.streams
 	position, from, to := c.nextPart()
+	return c.appendPart(b, space, facts, messagePart{position: position, from: from, to: to})
+}
+
+func (c *sendChannel) appendPart(b []byte, space int, facts *[]fact, part messagePart) ([]byte, int) {
+	t := c.messages.streams
+	position, from, to := part.position, part.from, part.to
 	m := c.queue.at(position)
 	number := m.number
 	if m.sent == 0 {
@@ -241,7 +262,7 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 	whole := from == 0 && to == m.places()
 	header := f.HeaderSize()
 	if whole && prefix+header+n > space {
-		if maxChannelFrame+header+n <= t.wholeRoom {
+		if part.copied || maxChannelFrame+header+n <= t.wholeRoom {
 			return b[:before], 0
 		}
 		whole = false
@@ -256,6 +277,9 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 		n = min(n, room)
 	}
 	f.ToEnd = prefix+header+wire.SizeVarint(uint64(n))+n > space
+	if f.ToEnd && part.copied {
+		return b[:before], 0 // others follow
+	}
 	if f.ToEnd { // its length does not fit: it ends with the packet
 		for range space - prefix - header - n {
 			b = append(b, byte(wire.FramePadding))
@@ -282,6 +306,10 @@ func (c *sendChannel) appendFrame(b []byte, space int, facts *[]fact) ([]byte, i
 		t.urgent = true // the receiver acknowledges it at once; spec: MSG-18
 	}
 	*facts = append(*facts, c.fact(position, from, to))
+	if part.copied {
+		c.noteCopied(m)
+		return b, len(b) - before
+	}
 	if c.repairs() {
 		t.repairing.note(len(b)-before, to <= m.sent)
 	}
@@ -320,13 +348,16 @@ func (c *sendChannel) fact(position uint64, from, to uint32) fact {
 func (c *sendChannel) noteSent(position uint64, from, to uint32) {
 	m := c.queue.at(position)
 	bytes := uint64(to - max(from, 1))
+	now := c.messages.streams.now
 	if from == 0 && to == m.places() {
-		m.copies++
+		m.copies, m.carried, m.sentAt = m.copies+1, 0, now
+		m.sentIn = uint32(c.messages.streams.packets)
 	}
 	if to <= m.sent { // again
 		m.repeated = true
 		c.stats.Retransmitted++
 		c.stats.RepeatedBytes += bytes
+		c.messages.carry.owe()
 		c.lost.sub(m.start+uint64(from), m.start+uint64(to))
 		c.reschedule()
 		return
@@ -348,6 +379,11 @@ func (c *sendChannel) noteSent(position uint64, from, to uint32) {
 		c.sendAt = position + 1
 		if !reliable(c.mode) {
 			c.uncount(m)
+		} else {
+			c.enterFlight(m)
+		}
+		if from == 0 {
+			c.messages.carry.sentOnce(now, c, position)
 		}
 	}
 	c.reschedule()

@@ -15,6 +15,9 @@ type SentMessages struct {
 	Retransmitted uint64 // frames that repeat what a lost packet had
 	RepeatedBytes uint64 // of messages, in them
 	Needless      uint64 // of those, the ones whose first copy was acknowledged before them
+	Carried       uint64 // frames with copies of messages of which nothing said that they were lost
+	CarriedBytes  uint64 // of messages, in them
+	Extra         uint64 // packets that left for such copies alone
 }
 
 // ReceivedMessages counts messages that the peer sends.
@@ -44,6 +47,9 @@ func (s *SentMessages) add(c *SentMessages) {
 	s.Retransmitted += c.Retransmitted
 	s.RepeatedBytes += c.RepeatedBytes
 	s.Needless += c.Needless
+	s.Carried += c.Carried
+	s.CarriedBytes += c.CarriedBytes
+	s.Extra += c.Extra
 }
 
 func (s *ReceivedMessages) add(c *ReceivedMessages) {

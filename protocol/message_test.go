@@ -516,7 +516,7 @@ func TestMessagesCostNoAllocationInSteadyState(t *testing.T) {
 				panic("refused")
 			}
 			facts = facts[:0]
-			a.wholeRoom = 1400
+			a.beginPacket(1400)
 			out = a.trimTail(a.appendData(out[:0], 1400, &facts, false))
 			pn++
 			for p := out; len(p) > 0; {

@@ -64,6 +64,7 @@ type sentPacket struct {
 	eliciting bool // wants to be acknowledged
 	inFlight  bool // counts against the window until its fate is certain
 	latency   bool // left on the allowance of the latency class, beyond what bulk data may
+	repeat    bool // has nothing but copies of messages: does not put a probe off
 	probe     bool // tries a datagram size; its loss is no sign of congestion
 	acked     bool
 	lost      bool // was declared lost; acked as well: the loss was spurious

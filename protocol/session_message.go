@@ -73,10 +73,44 @@ func (s *Session) prepareMessages(now Time, b *packetBuilder) {
 	s.settleHeld(now)
 	s.sendDoubles(now)
 	s.streams.repairing = sentBytes{}
-	s.streams.wholeRoom, s.streams.tail, s.streams.urgent, s.streams.patient = b.room()-1, tailFrame{}, false, false
+	s.streams.beginPacket(b.room() - 1)
 	if s.messages != nil {
 		s.messages.timeout(now)
+		s.messages.prepareCopies(now, &b.path.loss)
 	}
+}
+
+func onlyAcks(facts []fact) bool {
+	for i := range facts {
+		if facts[i].kind != factAck {
+			return false
+		}
+	}
+	return true
+}
+
+// copiesDue reports whether copies of messages should leave, alone if need be.
+func (s *Session) copiesDue() bool { return s.messages != nil && s.messages.carry.due }
+
+// appendCopies appends copies of messages to a packet that leaves anyway, or since they are due. A message that
+// has not left yet keeps its room.
+func (s *Session) appendCopies(b *packetBuilder, latencyOnly bool) {
+	if s.messages == nil {
+		return
+	}
+	goes := s.streams.sched.pick(s.streams.sessionCredit(), latencyOnly) != nil
+	if !goes && !s.copiesDue() {
+		return
+	}
+	space := b.room()
+	if goes {
+		space -= s.streams.nextWhole()
+	}
+	before, alone := len(b.buf), onlyAcks(b.pkt.facts)
+	w := copyWriter{b: b.buf, limit: len(b.buf) + space, facts: &b.pkt.facts, alone: !goes}
+	s.messages.appendCopies(&w, s.streams.now)
+	b.buf = w.b
+	b.pkt.repeat = len(b.buf) > before && !goes && alone
 }
 
 func (s *Session) appendSkips(b *packetBuilder) {

@@ -246,7 +246,7 @@ func (s *Session) permission(now Time, p *path, size int) (bulk, latency, probe 
 	if bulk {
 		return true, true, probe
 	}
-	if s.streams.hasLatencyData() {
+	if s.streams.hasLatencyData() || s.copiesDue() {
 		var pass Time
 		latency, pass = p.loss.canSend(now, minReply, sendLatency) // a small packet needs no more
 		if pass != 0 && (wait == 0 || pass < wait) {
@@ -261,7 +261,7 @@ func (s *Session) permission(now Time, p *path, size int) (bulk, latency, probe 
 
 // wantsToSend reports whether anything but acknowledgements waits.
 func (s *Session) wantsToSend() bool {
-	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.control.pending() || s.ids.pending()
+	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.copiesDue() || s.control.pending() || s.ids.pending()
 }
 
 // nothingToSend tells congestion control that the application, not the network, is the limit.
@@ -343,6 +343,7 @@ func (s *Session) appendStreamData(b *packetBuilder, latencyOnly bool) {
 		return
 	}
 	data := len(b.buf)
+	s.appendCopies(b, latencyOnly)
 	b.buf = s.streams.appendData(b.buf, b.room(), &b.pkt.facts, latencyOnly)
 	if len(b.buf) == data {
 		b.buf, b.asked = b.buf[:before], false // nothing to hurry for

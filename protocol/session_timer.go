@@ -67,6 +67,9 @@ func (s *Session) NextTimeout() (Time, Timer) {
 		}
 		consider(s.paceUntil, TimerPace)
 		consider(s.repairDeadline(), TimerRepair)
+		if s.messages != nil {
+			consider(s.messages.carry.deadline(&s.paths.active.loss), TimerMessage)
+		}
 	}
 	consider(s.pathDeadline(), TimerPath)
 	if s.messages != nil {

@@ -222,12 +222,16 @@ func (t *streamsState) nextChannel() *sendChannel {
 	return nil
 }
 
+// beginPacket begins a packet with room for so many bytes of frames.
+func (t *streamsState) beginPacket(room int) {
+	t.packets++
+	t.wholeRoom, t.tail, t.urgent, t.patient = room, tailFrame{}, false, false
+}
+
 // appendData appends STREAM and MESSAGE frames, as many as fit into max more bytes. A frame that fills the rest
 // exactly has no length and must stay the last of its packet.
 func (t *streamsState) appendData(b []byte, max int, facts *[]fact, latencyOnly bool) []byte {
 	limit := len(b) + max
-	t.packets++
-	t.tail, t.urgent, t.patient = tailFrame{}, false, false
 	for first := true; t.err == nil; first = false {
 		s := t.sched.pick(t.sessionCredit(), latencyOnly)
 		if s == nil {

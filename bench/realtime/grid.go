@@ -20,6 +20,10 @@ var groups = []group{
 		[]string{P50, P99, P999, Packets, Bytes, Reverse, Needless}, messageTable,
 	},
 	{
+		"message2", "the same with MessageOptions.Twice: one more packet 5 ms after each message",
+		[]string{P50, P99, P999, Packets, Bytes, Reverse, Needless}, twiceTable,
+	},
+	{
 		"media", "6 Mbit/s, 60 frames/s, 10 messages of 1250 B a frame, deadline 150 ms; from the write of a frame to the read of its last message",
 		[]string{FrameP50, FrameP99, FrameP999, P99, P999, Missing, Overhead}, mediaTable,
 	},
@@ -113,6 +117,22 @@ func messageTable() []Scenario {
 		scenario("loss20", messageP50, 62, 95, 1.05),
 		scenario("wifi", messageP50, 62, 95, 1.3),
 		scenario("handover", messageP50, 112, 262, 1.3),
+	}
+}
+
+// twiceTable has the targets of "2.0 packets a message".
+func twiceTable() []Scenario {
+	const packets, worst = 2.05, 2.3 // a message
+	load := message()
+	load.Options.Twice = true
+	scenario := overLink("message2", load)
+	return []Scenario{
+		scenario("loss1", messageP50, 28, 33, packets),
+		scenario("loss5", messageP50, 33, 45, packets),
+		scenario("loss10", messageP50, 33, 45, packets),
+		scenario("loss20", messageP50, 45, 62, packets),
+		scenario("wifi", messageP50, 50, 78, worst),
+		scenario("handover", messageP50, 100, 245, worst),
 	}
 }
 
