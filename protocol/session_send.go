@@ -220,6 +220,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 		s.askForAck(&b, probe)
 	} else if s.idle.pingDue {
 		s.appendPing(&b)
+		s.askForAck(&b, true)     // in the room of the padding; the peer need not wake again to answer
 		s.padTo(&b, minKeepAlive) // spec: SESS-15
 	}
 	if !b.pkt.eliciting && !ackDue {
