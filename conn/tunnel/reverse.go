@@ -92,7 +92,7 @@ func (r *reverse) stats() ForwardStats { return r.count.stats(r.name) }
 func (r *reverse) run(ctx context.Context) error {
 	r.begin(ctx)
 	defer r.conns.Wait()
-	defer r.begin(nil)
+	defer r.finish()
 	pause := firstListenPause
 	for {
 		s, err := r.client.keeper.get(ctx)
@@ -159,11 +159,18 @@ func (r *reverse) listen(ctx context.Context, s *held) (listened bool, err error
 	return true, fmt.Errorf("the server stopped listening: %w", err)
 }
 
-// begin says in which context connections are delivered. Nil: none is.
+// begin says in which context connections are delivered.
 func (r *reverse) begin(ctx context.Context) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.ctx = ctx
+}
+
+// finish ends the delivery of connections.
+func (r *reverse) finish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ctx = nil
 }
 
 // enter counts a connection among those that run waits for. It fails when none is delivered any more.

@@ -34,6 +34,9 @@ type SessionStats struct {
 	Remote  netip.AddrPort   // where the other end is now
 	Began   time.Time
 	Session conn.Stats
+	// Channels are those with datagrams so far; 0 is that of control messages, the others go with options of
+	// forwards, which they name.
+	Channels []ChannelStats
 	// At a server: connections and flows of the client to targets, and the ports that the server listens on for it.
 	Targets ForwardStats
 	Reverse []ForwardStats
@@ -62,6 +65,22 @@ func (c *counters) stats(name string) ForwardStats {
 	}
 }
 
+// ChannelStats is one channel of a session.
+type ChannelStats struct {
+	Channel uint16
+	conn.ChannelStats
+}
+
+// channelStats returns the channels of a session on which anything was sent or announced.
+func channelStats(s session) (list []ChannelStats) {
+	for channel := range uint16(udpChannels) {
+		if st := s.ChannelStats(channel); st.Sent.Open || st.Received.Open {
+			list = append(list, ChannelStats{channel, st})
+		}
+	}
+	return list
+}
+
 // Stats returns what the client has seen so far.
 func (c *Client) Stats() ClientStats {
 	s := ClientStats{Began: c.began}
@@ -77,7 +96,7 @@ func (k *keeper) stats() (s *SessionStats, sessions uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.current != nil {
-		s = &SessionStats{Number: k.sessions, Remote: k.current.Peer().Addr, Began: k.current.began, Session: k.current.Stats()}
+		s = &SessionStats{Number: k.sessions, Remote: k.current.Peer().Addr, Began: k.current.began, Session: k.current.Stats(), Channels: channelStats(k.current)}
 	}
 	return s, k.sessions
 }
@@ -95,10 +114,13 @@ func (s *Server) Stats() ServerStats {
 func (v *serving) stats() SessionStats {
 	s := SessionStats{
 		Number: v.number, Client: clientName(v.server.config.Load().Authorized, v.key), Key: v.key, Remote: v.session.Peer().Addr,
-		Began: v.began, Session: v.session.Stats(), Targets: v.count.stats(""),
+		Began: v.began, Session: v.session.Stats(), Channels: channelStats(v.session), Targets: v.count.stats(""),
 	}
 	if udp := v.udp.stats(); udp.Opened > 0 {
 		s.Targets.UDP = &udp
+		s.Targets.Open += int64(udp.Flows)
+		s.Targets.Total += int64(udp.Opened)
+		s.Targets.Refused += int64(udp.Refused)
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()

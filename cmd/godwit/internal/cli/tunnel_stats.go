@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding"
 	"encoding/json"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -37,7 +38,8 @@ type sessionRecord struct {
 	UptimeMS       float64         `json:"uptime_ms"`
 	SendRateBPS    float64         `json:"send_rate_bps"` // since the last record: what left this machine, headers and repair included
 	ReceiveRateBPS float64         `json:"receive_rate_bps"`
-	Session        any             `json:"session"` // conn.Stats
+	Session        any             `json:"session"`            // conn.Stats
+	Channels       any             `json:"channels,omitempty"` // tunnel.ChannelStats, of datagrams
 	Targets        *forwardRecord  `json:"targets,omitempty"`
 	Reverse        []forwardRecord `json:"reverse,omitempty"`
 }
@@ -71,13 +73,16 @@ func newForwardRecords(list []tunnel.ForwardStats) (records []forwardRecord) {
 }
 
 // record makes JSON of a struct of counters: each field under its name in lower case with underscores, durations in ms
-// with "_ms" behind the name, addresses as text, what is no number as null. Structs that are embedded have their fields in the outer one.
+// with "_ms" behind the name, addresses and named constants as text, what is no number as null. Structs that are embedded have their fields in the outer one.
 func record(counters any) any { return recordOf(reflect.ValueOf(counters)) }
 
 func recordOf(v reflect.Value) any {
 	if t, ok := v.Interface().(encoding.TextMarshaler); ok {
 		text, _ := t.MarshalText() // addresses have text whatever they are
 		return string(text)
+	}
+	if name, ok := v.Interface().(fmt.Stringer); ok && v.Kind() == reflect.Uint8 { // a named constant
+		return name.String()
 	}
 	switch {
 	case v.CanFloat() && (math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0)):

@@ -232,6 +232,9 @@ func (r *reporter) record(snap statsSnapshot, now time.Time) statsRecord {
 			SendRateBPS: bitRate(t.sent-before.sent, since), ReceiveRateBPS: bitRate(t.received-before.received, since),
 			Session: record(x.Session), Reverse: newForwardRecords(x.Reverse),
 		}
+		if len(x.Channels) > 0 {
+			one.Channels = record(x.Channels)
+		}
 		if snap.end == "server" {
 			targets := newForwardRecord(&x.Targets)
 			one.Targets = &targets

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"math"
+	"net"
 	"net/netip"
 	"os"
 	"reflect"
@@ -44,18 +45,43 @@ func at(t *testing.T, v any, path ...any) any {
 	return v
 }
 
+// echoingDatagrams answers every datagram with itself.
+func echoingDatagrams(t *testing.T) string {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { c.Close() })
+	go func() {
+		buf := make([]byte, 2000)
+		for {
+			n, from, err := c.ReadFrom(buf)
+			if err != nil {
+				return
+			}
+			_, _ = c.WriteTo(buf[:n], from)
+		}
+	}()
+	return c.LocalAddr().String()
+}
+
 func TestStatisticsAreWrittenAsJSONAtBothEnds(t *testing.T) {
 	f := newFolder(t)
 	serverKey, laptop := f.key("server.key"), f.key("laptop.key")
-	service := echoing(t)
+	service, datagrams := echoing(t), echoingDatagrams(t)
 	f.write("clients", laptop+" laptop\n")
 	server := start(t, "tunnel", "server", "--listen", "127.0.0.1:0", "--key", f.name("server.key"), "--authorized", f.name("clients"),
-		"--allow", "tcp://"+service, "--status", "100ms", "--stats", f.name("stats"))
+		"--allow", "tcp://"+service, "--allow", "udp://"+datagrams, "--status", "100ms", "--stats", f.name("stats"))
 	client := start(t, "tunnel", "client", "--server", server.wait(1, `msg=listening on=(\S+)`), "--peer-key", serverKey,
-		"--key", f.name("laptop.key"), "--forward", "tcp://127.0.0.1:0=tcp://"+service, "--stats", "-")
-	c := dial(t, client.wait(1, `listening on=(\S+)`))
+		"--key", f.name("laptop.key"), "--forward", "tcp://127.0.0.1:0=tcp://"+service,
+		"--forward", "udp://127.0.0.1:0=udp://"+datagrams+"?deadline=150ms", "--stats", "-")
+	c := dial(t, client.wait(1, `listening on=(\S+) for=tcp`))
+	client.wait(1, "msg=connected")
+	media, err := net.Dial("udp", client.wait(1, `listening on=(\S+) for=udp`))
+	require.NoError(t, err)
+	defer media.Close()
+	require.NoError(t, media.SetDeadline(time.Now().Add(patience)))
+	say(t, media, "a datagram that is repaired")
 	say(t, c, "ten octets")
-	server.wait(2, `msg=status client=laptop state="up 0s, rtt .*, sending .*bit/s, receiving .*bit/s, lost 0.00 %, 1 connection"`)
+	server.wait(2, `msg=status client=laptop state="up 0s, rtt .*, sending .*bit/s, receiving .*bit/s, lost 0.00 %, 2 connections"`)
 
 	client.stop()
 	var last map[string]any
@@ -71,6 +97,9 @@ func TestStatisticsAreWrittenAsJSONAtBothEnds(t *testing.T) {
 	require.Equal(t, 10.0, at(t, last, "forwards", 0, "received_bytes"))
 	require.Equal(t, 1.0, at(t, last, "forwards", 0, "open"), "the last record is of the time before the end")
 	require.Positive(t, at(t, last, "sessions", 0, "session", "rtt_ms"))
+	require.Equal(t, 1.0, at(t, last, "forwards", 1, "udp", "out"))
+	require.Equal(t, 150.0, at(t, last, "sessions", 0, "channels", 1, "sent", "deadline_ms"))
+	require.Equal(t, 1.0, at(t, last, "sessions", 0, "channels", 1, "received", "received"))
 
 	server.wait(1, `client gone`)
 	server.stop()
@@ -101,9 +130,10 @@ func TestEveryCounterHasAPlainNameInJSON(t *testing.T) {
 	require.Equal(t, 1.5, s["rtt_ms"])
 	require.EqualValues(t, 3, s["packets_lost"], "what is embedded stands in the outer one")
 	require.Nil(t, s["quality"], "JSON has no such number")
+	require.Equal(t, "sequenced", record(conn.SentChannelStats{Mode: conn.Sequenced}).(map[string]any)["mode"])
 	require.Equal(t, "127.0.0.1:1", record(struct{ Addr netip.AddrPort }{netip.MustParseAddrPort("127.0.0.1:1")}).(map[string]any)["addr"])
 	require.Contains(t, s["messages"], "sent")
-	for _, v := range []any{conn.Stats{}, conn.EndpointStats{}, tunnel.UDPStats{}} {
+	for _, v := range []any{conn.Stats{}, conn.EndpointStats{}, conn.SentChannelStats{}, conn.ReceivedChannelStats{}, tunnel.UDPStats{}} {
 		_, err := json.Marshal(record(v))
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, len(record(v).(map[string]any)), reflect.TypeOf(v).NumField(), "nothing is left out, and no two names are the same")
