@@ -38,10 +38,10 @@ type UDPStats struct {
 // repaired by symbols is in the session's Stats.
 type UDPRepair struct {
 	// Datagrams from programs here.
-	SentAgain  uint64 // frames that repeat what was lost
-	Expired    uint64 // given up at their deadline
-	LateThere  uint64 // came too late, as the other end said last
-	QualityOut float64
+	SentAgain  uint64  // frames that repeat what was lost
+	Expired    uint64  // given up at their deadline
+	LateThere  uint64  // came too late, as the other end said last
+	QualityOut float64 // 0 to 100, the worst of the channels; 0: not known
 
 	// Datagrams from the tunnel.
 	Missing   uint64  // that the order went on without
