@@ -290,7 +290,7 @@ func (m *messagesModel) check(t *rapid.T) {
 	require.LessOrEqual(t, b.messages.inbox.lanes[reliableLane].held(), int(b.received-b.window.consumed))
 	partial, gaps := 0, 0
 	for _, c := range b.messages.inOrder {
-		for _, h := range c.held {
+		for _, h := range heldOf(t, c) {
 			gaps += len(h.got)
 			if !reliable(c.mode) {
 				partial += h.total + messageCharge
@@ -315,6 +315,25 @@ func waiting(t require.TestingT, m *messagesState) (n int) {
 		}
 	}
 	return n
+}
+
+// heldOf returns the messages that a channel holds, and checks the books about them.
+func heldOf(t require.TestingT, c *recvChannel) (all []*heldMessage) {
+	for i, h := range c.held.slots {
+		if h == nil {
+			continue
+		}
+		all = append(all, h)
+		require.EqualValues(t, i, h.number&uint64(len(c.held.slots)-1))
+		require.GreaterOrEqual(t, h.number, c.base)
+		require.Less(t, h.number-c.base, uint64(len(c.held.slots)))
+		word, mask := c.held.bit(h.number)
+		require.NotZero(t, c.held.taken[word]&mask)
+		require.Equal(t, h.done, c.held.done[word]&mask != 0)
+		require.Zero(t, *c.use(h.number)&settledUse)
+	}
+	require.Len(t, all, c.held.n)
+	return all
 }
 
 func (m *messagesModel) advance(d time.Duration) {
@@ -372,7 +391,7 @@ func (m *messagesModel) checkEnd(t *rapid.T) {
 			require.Equal(t, out.next, out.floor)
 		}
 		if in := m.b.messages.in[uint16(i)]; in != nil && reliable(c.mode) {
-			require.Empty(t, in.held)
+			require.Zero(t, in.held.n)
 			require.Equal(t, m.a.messages.out[uint16(i)].next, in.base)
 			require.Equal(t, m.a.messages.out[uint16(i)].used, in.used)
 		}

@@ -1,7 +1,6 @@
 package protocol
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -22,7 +21,7 @@ type recvChannel struct {
 	order   uint64   // ordered, sequenced: the number that the application gets next at the earliest
 	used    uint64   // what the messages below base have used of the session's limit
 	uses    []uint32 // by number modulo the length, a power of two: what came from base on
-	held    []*heldMessage
+	held    heldRing
 	stats   ReceivedMessages
 	times   *receiveTimes // nil until a message has a time
 	reports reporting
@@ -44,7 +43,7 @@ type heldMessage struct {
 	source  time.Duration // when it was sent by the peer's clock, if stamped
 	stamped bool
 	due     Time     // when the order goes on without those before it; 0: never
-	whole   []byte   // all of it, if it came in one piece
+	whole   []byte   // all of it, if it came in one piece, or is small
 	parts   pipe     // what came of it, if it did not
 	got     rangeset // in parts; empty if whole has it
 	done    bool
@@ -205,10 +204,10 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 	if !h.done {
 		return nil
 	}
+	c.held.completed(number)
 	c.came(f.HasStamp, a)
 	if c.mode == wire.ReliableUnordered {
-		i, _ := c.find(number)
-		c.give(c.takeOut(i))
+		c.give(c.takeOut(number))
 		c.settle(u)
 		return nil
 	}
@@ -257,7 +256,7 @@ func (c *recvChannel) deliver(number uint64, f *wire.Message, a *arrival) {
 // deliverOne gives the application a message that was held.
 func (c *recvChannel) deliverOne(h *heldMessage) {
 	l := c.messages.inbox.begin(c, h.total)
-	if len(h.got) == 0 {
+	if len(h.got) == 0 || h.small() {
 		l.write(h.whole)
 	} else {
 		l.writeFrom(&h.parts, h.total)
@@ -268,30 +267,27 @@ func (c *recvChannel) deliverOne(h *heldMessage) {
 
 // deliverHeld hands over what is complete and whose turn has come in an order. spec: MSG-17
 func (c *recvChannel) deliverHeld() {
-	for len(c.held) > 0 && c.held[0].done && c.held[0].number == c.order {
-		u := c.use(c.order)
+	for {
+		number := c.order
+		if h := c.held.at(number); h == nil || !h.done {
+			return
+		}
 		c.order++
-		c.give(c.takeOut(0))
-		c.settle(u)
+		c.give(c.takeOut(number))
+		c.settle(c.use(number))
 	}
-}
-
-// find returns the place in held of a number, or where it belongs.
-func (c *recvChannel) find(number uint64) (i int, found bool) {
-	return slices.BinarySearchFunc(c.held, number, func(h *heldMessage, n uint64) int { return cmp.Compare(h.number, n) })
 }
 
 // hold returns the record of a message of which something came before, or a new one.
 func (c *recvChannel) hold(number uint64, f *wire.Message, a *arrival) *heldMessage {
-	i, found := c.find(number)
-	if found {
-		return c.held[i]
+	if h := c.held.at(number); h != nil {
+		return h
 	}
 	h := c.messages.record(number, f, a)
 	if c.deadline > 0 && h.stamped {
 		h.due = c.messages.clock.at(h.source).Add(max(c.deadline, c.playout))
 	}
-	c.held = slices.Insert(c.held, i, h)
+	c.held.put(h, c.base)
 	return h
 }
 
@@ -310,18 +306,17 @@ func (m *messagesState) record(number uint64, f *wire.Message, a *arrival) *held
 
 // forgetHeld drops what was held of a message that came whole.
 func (c *recvChannel) forgetHeld(number uint64) {
-	if i, found := c.find(number); found {
-		c.release(i)
+	if c.held.at(number) != nil {
+		c.release(number)
 	}
 }
 
-// release forgets the i-th held message.
-func (c *recvChannel) release(i int) { c.messages.recycle(c.takeOut(i)) }
+// release forgets a message that is held.
+func (c *recvChannel) release(number uint64) { c.messages.recycle(c.takeOut(number)) }
 
-// takeOut takes the i-th message out of those held.
-func (c *recvChannel) takeOut(i int) *heldMessage {
-	h, m := c.held[i], c.messages
-	c.held = slices.Delete(c.held, i, i+1)
+// takeOut takes a message out of those held.
+func (c *recvChannel) takeOut(number uint64) *heldMessage {
+	h, m := c.held.take(number), c.messages
 	if !reliable(c.mode) {
 		m.partial -= h.total + messageCharge
 	}
@@ -346,6 +341,22 @@ func (m *messagesState) recycle(h *heldMessage) {
 	}
 }
 
+// small reports whether the message is no larger than a block of a pipe: then a piece of memory of its own size holds
+// its parts, or many messages of which a byte came would each cost a block.
+func (h *heldMessage) small() bool { return h.total <= minBlock }
+
+// store keeps bytes of a message that comes in parts.
+func (h *heldMessage) store(off uint64, data []byte) {
+	if !h.small() {
+		h.parts.write(off, data)
+		return
+	}
+	if len(h.whole) < h.total {
+		h.whole = slices.Grow(h.whole[:0], h.total)[:h.total]
+	}
+	copy(h.whole[off:], data)
+}
+
 // add keeps a part. What came before stays as it is.
 func (h *heldMessage) add(m *messagesState, f *wire.Message) error {
 	data, start := f.Data, f.Offset
@@ -366,7 +377,7 @@ func (h *heldMessage) add(m *messagesState, f *wire.Message) error {
 			}
 			gapEnd = min(end, h.got[i].Start)
 		}
-		h.parts.write(off, data[off-start:gapEnd-start])
+		h.store(off, data[off-start:gapEnd-start])
 		off = gapEnd
 	}
 	m.gaps -= len(h.got)

@@ -40,12 +40,13 @@ func (c *recvChannel) takePart(number uint64, f *wire.Message, a *arrival) {
 	u := c.use(number)
 	charge := uint32(f.Total) + messageCharge
 	if *u == 0 {
-		if len(c.held) == maxOpenParts {
+		if c.held.n == maxOpenParts {
 			c.stats.Overflowed++
-			if number < c.held[0].number {
+			oldest := c.held.first(c.base)
+			if number < oldest.number {
 				return
 			}
-			c.giveUp(0)
+			c.giveUp(oldest.number)
 		}
 		if number < c.base || !m.bound(c, int(charge)) {
 			return
@@ -57,23 +58,21 @@ func (c *recvChannel) takePart(number uint64, f *wire.Message, a *arrival) {
 	}
 	h := c.hold(number, f, a)
 	if h.add(m, f) != nil {
-		i, _ := c.find(number)
-		c.giveUp(i)
+		c.giveUp(number)
 		return
 	}
 	if !h.done {
 		return
 	}
-	i, _ := c.find(number)
 	c.came(f.HasStamp, a)
-	c.give(c.takeOut(i))
+	c.give(c.takeOut(number))
 	c.settleUnreliable(number)
 }
 
-// giveUp drops the i-th held message of a channel without retransmission.
-func (c *recvChannel) giveUp(i int) {
-	*c.use(c.held[i].number) = settledUse
-	c.release(i)
+// giveUp drops a held message of a channel without retransmission.
+func (c *recvChannel) giveUp(number uint64) {
+	*c.use(number) = settledUse
+	c.release(number)
 }
 
 // settleUnreliable notes that a number is decided. What is older than it in a sequenced channel is too, unless
@@ -94,13 +93,9 @@ func (c *recvChannel) newest(number uint64) bool {
 		return false
 	}
 	c.order = number + 1
-	for len(c.held) > 0 && c.held[0].number < c.order {
+	for h := c.held.first(c.base); h != nil && h.number < c.order; h = c.held.first(c.base) {
 		c.stats.Stale++
-		old := c.held[0].number
-		c.release(0)
-		if old >= c.base {
-			*c.use(old) = settledUse
-		}
+		c.giveUp(h.number)
 	}
 	return true
 }
@@ -112,6 +107,10 @@ func (c *recvChannel) slide(number uint64) {
 		return
 	}
 	base := number - maxSpan + 1
+	for h := c.held.first(c.base); h != nil && h.number < base; h = c.held.first(c.base) {
+		c.stats.Overflowed++
+		c.release(h.number)
+	}
 	if base-c.base >= uint64(len(c.uses)) {
 		clear(c.uses)
 	} else {
@@ -120,10 +119,6 @@ func (c *recvChannel) slide(number uint64) {
 		}
 	}
 	c.base = base
-	for len(c.held) > 0 && c.held[0].number < base {
-		c.stats.Overflowed++
-		c.release(0)
-	}
 }
 
 // dropOldest drops a message that waits for its time, or of which only parts have come, to make room.
@@ -136,9 +131,9 @@ func (m *messagesState) dropOldest() {
 		return
 	}
 	for _, c := range m.inOrder {
-		if !reliable(c.mode) && len(c.held) > 0 {
+		if !reliable(c.mode) && c.held.n > 0 {
 			c.stats.Overflowed++
-			c.giveUp(0)
+			c.giveUp(c.held.first(c.base).number)
 			return
 		}
 	}
@@ -205,16 +200,15 @@ func (c *recvChannel) skipTo(f wire.Skip, a *arrival) error {
 // the others are dropped.
 func (c *recvChannel) passTo(next uint64) {
 	m := c.messages
-	for len(c.held) > 0 && c.held[0].number < next {
-		h := c.held[0]
+	for h := c.held.first(c.base); h != nil && h.number < next; h = c.held.first(c.base) {
 		u := c.use(h.number)
-		if h.done {
-			c.give(c.takeOut(0))
-		} else {
-			m.streams.consumed(uint64(*u))
-			c.release(0)
-		}
 		*u |= settledUse
+		if h.done {
+			c.give(c.takeOut(h.number))
+		} else {
+			m.streams.consumed(uint64(*u &^ settledUse))
+			c.release(h.number)
+		}
 	}
 	from := c.base
 	if c.mode == wire.ReliableOrdered {
@@ -234,10 +228,8 @@ func (c *recvChannel) nextSkip() Time {
 	if c.mode != wire.ReliableOrdered || c.deadline == 0 {
 		return 0
 	}
-	for _, h := range c.held {
-		if h.done {
-			return h.due
-		}
+	if h := c.held.firstDone(c.base); h != nil {
+		return h.due
 	}
 	return 0
 }
@@ -252,14 +244,7 @@ func (c *recvChannel) skipLate(now Time) {
 		if at == 0 || now.Before(at) {
 			return
 		}
-		next := c.order
-		for _, h := range c.held {
-			if h.done {
-				next = h.number + 1
-				break
-			}
-		}
-		c.passTo(next)
+		c.passTo(c.held.firstDone(c.base).number + 1)
 		if u := c.use(c.base); *u&settledUse != 0 {
 			c.settle(u)
 		}
@@ -269,8 +254,8 @@ func (c *recvChannel) skipLate(now Time) {
 
 // drop forgets what is not complete, since the session has ended.
 func (c *recvChannel) drop() {
-	for len(c.held) > 0 {
-		c.release(len(c.held) - 1)
+	for h := c.held.first(c.base); h != nil; h = c.held.first(c.base) {
+		c.release(h.number)
 	}
 	c.uses = nil
 }

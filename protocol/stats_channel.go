@@ -124,7 +124,7 @@ func (c *recvChannel) snapshot(half time.Duration) ReceivedChannelStats {
 	m := c.messages
 	st := ReceivedChannelStats{
 		ReceivedMessages: c.stats, Open: true, Mode: c.mode, Deadline: c.deadline, Playout: c.playout,
-		Holding: len(c.held), Missing: c.missing(), Jitter: m.clock.jitter, Delay: max(m.clock.extra, 0),
+		Holding: c.held.n, Missing: c.missing(), Jitter: m.clock.jitter, Delay: max(m.clock.extra, 0),
 	}
 	for _, h := range m.playing[laneOf(reliable(c.mode))].items {
 		if h.channel == c {
