@@ -1,0 +1,95 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+
+	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/crypto"
+)
+
+// dialers is how many sessions are opened at a time: enough to keep both processes busy.
+const dialers = 32
+
+// beClients opens n sessions through one socket, tells standard output, and closes them when standard input ends.
+func beClients(ctx context.Context, server, key string, n int) error {
+	public, err := crypto.ParsePublicKey(key)
+	if err != nil {
+		return err
+	}
+	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return err
+	}
+	e, err := conn.NewEndpoint(raw, nil)
+	if err != nil {
+		return err
+	}
+	sessions, err := openAll(ctx, e, server, &conn.Config{PeerKey: public, KeepAlive: keepAlive}, n)
+	if err != nil {
+		return err
+	}
+	fmt.Println("open")
+	_, _ = bufio.NewReader(os.Stdin).ReadString('\n') // however it ends
+	for _, s := range sessions {
+		_ = s.CloseWithError(0, "")
+	}
+	fmt.Println("closed")
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return e.Close()
+}
+
+func openAll(ctx context.Context, e *conn.Endpoint, server string, config *conn.Config, n int) ([]*conn.Session, error) {
+	var (
+		wg       sync.WaitGroup
+		mu       sync.Mutex
+		failed   error
+		sessions = make([]*conn.Session, 0, n)
+		todo     = make(chan struct{}, n)
+	)
+	for range n {
+		todo <- struct{}{}
+	}
+	close(todo)
+	for range dialers {
+		wg.Go(func() {
+			for range todo {
+				s, err := open(ctx, e, server, config)
+				mu.Lock()
+				if err != nil {
+					failed = errors.Join(failed, err)
+					mu.Unlock()
+					return
+				}
+				sessions = append(sessions, s)
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	return sessions, failed
+}
+
+// open opens a session, says something and hears it back.
+func open(ctx context.Context, e *conn.Endpoint, server string, config *conn.Config) (*conn.Session, error) {
+	s, err := e.Dial(ctx, server, config)
+	if err != nil {
+		return nil, err
+	}
+	words := []byte("a few words, which the server says again")
+	if _, err := s.Write(words); err != nil {
+		return nil, err
+	}
+	if _, err := io.ReadFull(s, words); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
