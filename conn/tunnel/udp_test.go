@@ -152,7 +152,7 @@ func TestFlowsWithAnOrderDoNotWaitForEachOther(t *testing.T) {
 
 func TestPlayoutGivesDatagramsOutAtTheirPace(t *testing.T) {
 	// spec: TUN-37
-	link := sim.Config{Delay: 25 * time.Millisecond, Loss: 0.05, Jitter: 5 * time.Millisecond}
+	link := sim.Config{Delay: 25 * time.Millisecond, Loss: 0.02, Jitter: 5 * time.Millisecond}
 	inUDPWorld(t, link, allowAll, nil, func(t *testing.T, w *udpWorld) {
 		w.start([]string{plainForward + "?playout=200ms"}, nil)
 		here, there := w.socket(program), w.socket(farPort)
