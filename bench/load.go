@@ -15,11 +15,12 @@ type load struct {
 	Frame      int       `json:"frame"`                 // messages at once
 	Hz         float64   `json:"hz"`                    // frames a second
 	DeadlineMS int64     `json:"deadline_ms,omitempty"` // beyond the one-way delay; 0: none
+	Twice      bool      `json:"twice,omitempty"`       // conn.MessageOptions.Twice
 }
 
 // loads are the messages of a workload, up and down; nil: none.
 func (o *Options) loads() (up, down *load) {
-	message := &load{Mode: conn.ReliableOrdered, Size: or(o.Size, 64), Frame: 1, Hz: or(o.Hz, 60)}
+	message := &load{Mode: conn.ReliableOrdered, Size: or(o.Size, 64), Frame: 1, Hz: or(o.Hz, 60), Twice: o.Twice}
 	snapshot := &load{Mode: conn.Sequenced, Size: or(o.Size, 300), MaxSize: or(o.Size, 1200), Frame: 1, Hz: or(o.Hz, 30)}
 	switch o.Workload {
 	case Message, Worldload:

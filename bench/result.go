@@ -106,13 +106,16 @@ type WireResult struct {
 	Reverse float64 `json:"reverse_per_message"` // packets from the other end
 	Payload int64   `json:"payload_bytes"`       // of UDP, in all packets of the sender
 	// Overhead is what Payload is beyond the first transmission of all messages, each with 29 bytes of headers, 32
-	// with a deadline: symbols, and what was sent again.
-	Overhead  float64 `json:"overhead_percent"`
-	Lost      int64   `json:"lost"`      // packets that the sender declared lost
-	Needless  int64   `json:"needless"`  // of these, the ones that had arrived
-	Repaired  int64   `json:"repaired"`  // frames that repeat what a lost packet had
-	Symbols   int64   `json:"symbols"`   // of the code, sent
-	Recovered int64   `json:"recovered"` // packets that the receiver computed from symbols
+	// with a deadline: symbols, and what was sent again. Copies that are carried in later packets are apart.
+	Overhead float64 `json:"overhead_percent"`
+	Lost     int64   `json:"lost"`     // packets that the sender declared lost
+	Needless int64   `json:"needless"` // of these, the ones that had arrived
+	Repaired int64   `json:"repaired"` // frames that repeat what a lost packet had
+	// Carried is how many frames had copies of messages of which nothing said that they were lost.
+	Carried      int64 `json:"carried"`
+	CarriedBytes int64 `json:"carried_bytes"` // in them
+	Symbols      int64 `json:"symbols"`       // of the code, sent
+	Recovered    int64 `json:"recovered"`     // packets that the receiver computed from symbols
 }
 
 // WorldloadResult is what a stream does to messages beside it.

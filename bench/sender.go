@@ -65,7 +65,7 @@ func (s *sender) run(ctx context.Context, d time.Duration) error {
 }
 
 func (s *sender) frame(stamp time.Time) error {
-	options := conn.MessageOptions{Mode: s.load.Mode, Deadline: s.load.deadline()}
+	options := conn.MessageOptions{Mode: s.load.Mode, Deadline: s.load.deadline(), Twice: s.load.Twice}
 	for i := range s.load.Frame {
 		b := s.buf[:s.load.Size]
 		if s.load.MaxSize > s.load.Size {

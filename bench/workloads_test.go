@@ -45,6 +45,14 @@ func TestReliableMessagesAllComeThroughLossInOrder(t *testing.T) {
 	require.GreaterOrEqual(t, m.Wire.Bytes, 64.0+28+29)
 }
 
+func TestMessagesCanBeSentTwice(t *testing.T) {
+	m := over(t, "delay=10ms", Options{Workload: Message, Duration: time.Second, Twice: true}).Message
+	require.EqualValues(t, 60, m.Received)
+	require.Greater(t, m.Wire.Packets, 1.8)
+	require.Positive(t, m.Wire.Carried)
+	require.Less(t, m.Wire.Overhead, 100.0, "the copies are apart")
+}
+
 func TestSnapshotsAreLostAndNotRepeated(t *testing.T) {
 	m := over(t, "delay=5ms,loss=30%,seed=3", Options{Workload: Snapshot, Duration: 2 * time.Second, Hz: 100}).Message
 	require.EqualValues(t, 200, m.Sent)

@@ -34,6 +34,7 @@ const (
 	Missing   = "missing"
 	Residual  = "residual"
 	Overhead  = "overhead %"
+	Carried   = "carried %"
 	Lost      = "lost %"
 	Needless  = "needless %"
 )
@@ -41,9 +42,13 @@ const (
 // headers is what a packet with one message has beside it in bytes of UDP payload: first octet, session ID (8),
 // packet number (1 or 2), MESSAGE (type, channel, number of 1 or 2, on a channel with a deadline a stamp of 2), tag
 // (16). Overhead is what was sent beyond that.
+//
+// Copies of messages that are carried are apart: they have a length beside type, channel and number.
 const (
 	headers       = 1 + 8 + 1 + 3 + 16
 	stampedHeader = headers + 3
+	copyHeader    = 3 + 1
+	stamp         = 2
 )
 
 // Metrics are all figures.
@@ -68,17 +73,29 @@ var Metrics = []Metric{
 	{Name: Missing, Format: "%.1e", Mean: true, Of: func(r *Result) float64 { return part(r.Missing, r.Sent) }},
 	{Name: Residual, Format: "%.1e", Mean: true, Of: func(r *Result) float64 { return part(r.Missing+r.Late, r.Sent) }},
 	{Name: Overhead, Format: "%.2f", Of: overhead},
+	{Name: Carried, Format: "%.2f", Of: func(r *Result) float64 { return 100 * part(r.carried(), r.first()) }},
 	{Name: Lost, Format: "%.2f", Of: func(r *Result) float64 { return 100 * part(r.Lost, r.Protected) }},
 	{Name: Needless, Format: "%.2f", Of: func(r *Result) float64 { return 100 * part(r.Spurious, r.Protected) }},
 }
 
-func overhead(r *Result) float64 {
-	added := uint64(headers)
+// first is what the first transmission of all messages takes.
+func (r *Result) first() uint64 {
 	if r.Scenario.Load.Options.Deadline > 0 {
-		added = stampedHeader
+		return r.SentBytes + stampedHeader*r.Sent
 	}
-	first := r.SentBytes + added*r.Sent
-	return 100 * (part(r.PacketBytes, first) - 1)
+	return r.SentBytes + headers*r.Sent
+}
+
+// carried is what copies of messages take.
+func (r *Result) carried() uint64 {
+	if r.Scenario.Load.Options.Deadline > 0 {
+		return r.CarriedBytes + (copyHeader+stamp)*r.Carried
+	}
+	return r.CarriedBytes + copyHeader*r.Carried
+}
+
+func overhead(r *Result) float64 {
+	return 100 * (float64(r.PacketBytes) - float64(r.carried()+r.first())) / float64(r.first())
 }
 
 func messages(q float64) func(*Result) float64 {

@@ -102,6 +102,22 @@ func TestOverheadIsWhatGoesBeyondTheFirstTransmission(t *testing.T) {
 	r.Scenario = &Scenario{Load: Load{Options: protocol.MessageOptions{Deadline: time.Second}}}
 	r.PacketBytes = 1320
 	require.InDelta(t, 0, overhead(&r), 1e-9, "a stamp is no repair")
+	r.Carried, r.CarriedBytes = 2, 200
+	r.PacketBytes += 212
+	require.InDelta(t, 0, overhead(&r), 1e-9, "copies are apart")
+	require.InDelta(t, 100*212/1320., metric(Carried).Of(&r), 1e-9)
+}
+
+func TestAQuantileIsTheLeastThatSoManyDoNotExceed(t *testing.T) {
+	hundred := make([]time.Duration, 100)
+	for i := range hundred {
+		hundred[i] = time.Duration(i + 1)
+	}
+	require.EqualValues(t, 50, quantile(hundred, 0.5))
+	require.EqualValues(t, 99, quantile(hundred, 0.99))
+	require.EqualValues(t, 100, quantile(hundred, 0.991))
+	require.EqualValues(t, 1, quantile(hundred, 0))
+	require.Zero(t, quantile(nil, 0.5))
 }
 
 func TestRowsHaveTheMedianTheWorstSeedAndTheMiss(t *testing.T) {

@@ -1,6 +1,7 @@
 package realtime
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -19,6 +20,8 @@ type Result struct {
 	Reverse              uint64 // datagrams of the receiver
 	Lost, Spurious       uint64 // packets that the sender declared lost, and those that had arrived
 	Protected            uint64 // packets of the sender, for Lost and Spurious
+	Carried              uint64 // frames with copies of messages of which nothing said that they were lost
+	CarriedBytes         uint64 // of messages, in them
 
 	latency []time.Duration // of messages, ascending; of a reliable mode, a missing one counts at its deadline
 	frames  []time.Duration // of frames: of their last message
@@ -34,6 +37,9 @@ func (r *run) result(seed uint64) *Result {
 		Lost:      a.client.PacketsLost - b.client.PacketsLost,
 		Spurious:  a.client.PacketsSpurious - b.client.PacketsSpurious,
 		Protected: a.client.PacketsSent - b.client.PacketsSent,
+
+		Carried:      a.client.Messages.Carried - b.client.Messages.Carried,
+		CarriedBytes: a.client.Messages.CarriedBytes - b.client.Messages.CarriedBytes,
 	}
 	r.log.fill(out)
 	return out
@@ -51,16 +57,20 @@ func (r *Result) merge(other *Result) {
 	r.Lost += other.Lost
 	r.Spurious += other.Spurious
 	r.Protected += other.Protected
+	r.Carried += other.Carried
+	r.CarriedBytes += other.CarriedBytes
 	r.latency = append(r.latency, other.latency...)
 	r.frames = append(r.frames, other.frames...)
 	slices.Sort(r.latency)
 	slices.Sort(r.frames)
 }
 
-// quantile returns what a share q of ascending times do not exceed.
+// quantile returns the least of ascending times that a share q of them do not exceed.
 func quantile(sorted []time.Duration, q float64) time.Duration {
 	if len(sorted) == 0 {
 		return 0
 	}
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+	const rounding = 1e-9 // of q
+	rank := int(math.Ceil((q - rounding) * float64(len(sorted))))
+	return sorted[max(rank, 1)-1]
 }

@@ -19,7 +19,7 @@ import (
 
 func main() {
 	out := flag.String("out", "", "write the table to this `file` too, at the end")
-	duration := flag.Duration("duration", runDuration, "how long each of the six runs takes")
+	duration := flag.Duration("duration", runDuration, "how long each of the nine runs takes")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -19,7 +19,7 @@ func TestEveryLineHasAScenarioWithTargets(t *testing.T) {
 	}
 	for _, load := range workloads {
 		for _, link := range links {
-			row, ok := grid[load.name+" "+link]
+			row, ok := grid[load.simulated+link]
 			require.True(t, ok, "%s %s", load.name, link)
 			require.False(t, math.IsInf(bound(&row, load.p99), 1))
 			require.False(t, math.IsInf(bound(&row, load.p999), 1))
