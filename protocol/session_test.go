@@ -31,7 +31,7 @@ func (p *pair) answer(text string) {
 func (p *pair) hear(s *Session, text string) {
 	p.t.Helper()
 	var got []byte
-	buf := make([]byte, 1024)
+	buf := make([]byte, 1<<16)
 	ok := p.run(20*time.Second, func() bool {
 		n, err := s.Stream0().Read(buf)
 		require.NoError(p.t, err)

@@ -13,9 +13,6 @@ const holdSeeds = 3
 func TestAdaptiveMeetsItsTargets(t *testing.T) {
 	var scenarios []Scenario
 	for _, s := range Grid("adaptive") {
-		if s.Duration >= rivalDuration {
-			s.Seeds = 1 // long runs that hardly depend on it
-		}
 		if len(s.Targets) > 0 {
 			scenarios = append(scenarios, s)
 		}

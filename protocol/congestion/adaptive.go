@@ -9,6 +9,9 @@ import (
 
 // Numbers of the adaptive controller. What was tried instead is in decision 14.
 const (
+	// adaptiveInitial is the window to start with, in packets, as in Chromium and quic-go. With ten (RFC 9002) the
+	// first key frame of a video takes four round trips, and messages with a deadline do not wait for so long.
+	adaptiveInitial = 32
 	// adaptiveTarget is the queue that a flow lets build before it cuts. It is far below what people
 	// notice and fits into a quarter of the bandwidth-delay product of a domestic line.
 	adaptiveTarget = 4 * time.Millisecond
@@ -99,8 +102,12 @@ type Adaptive struct {
 
 // NewAdaptive returns an adaptive controller.
 func NewAdaptive(cfg Config) *Adaptive {
+	first := cfg.InitialWindow
 	cfg = cfg.withDefaults()
-	return &Adaptive{mss: cfg.MaxDatagram, window: float64(cfg.InitialWindow)}
+	if first <= 0 {
+		first = adaptiveInitial * cfg.MaxDatagram
+	}
+	return &Adaptive{mss: cfg.MaxDatagram, window: float64(first)}
 }
 
 // Name returns "adaptive".

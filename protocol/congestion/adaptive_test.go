@@ -12,10 +12,11 @@ func newAdaptivePath(t *testing.T) (*testPath, *Adaptive) {
 	return newTestPath(t, a), a
 }
 
-func TestAdaptiveBeginsLikeAnyOther(t *testing.T) {
+func TestAdaptiveBeginsWithABurstOfMedia(t *testing.T) {
 	var cc Controller = NewAdaptive(Config{})
 	require.Equal(t, "adaptive", cc.Name())
-	require.Equal(t, 12000, cc.Window())
+	require.Equal(t, 32*1200, cc.Window())
+	require.Equal(t, 5000, NewAdaptive(Config{InitialWindow: 5000}).Window())
 	require.Zero(t, cc.PacingRate(), "nothing is known of the path")
 }
 
