@@ -163,15 +163,15 @@ func TestOnlyLowRatesAndTheLatencyClassAreCarried(t *testing.T) {
 // spec: FEC-22
 func TestCopiesKeepToTheirCap(t *testing.T) {
 	c := newCarryPair(t, 0.2)
+	c.loss().cc = &fixedController{size: 20_000, rate: 1 << 30}
 	c.loss().rate.addRun(30) // long runs: as many copies as there can be
 	c.loss().rate.addRun(30)
 	for range 3 * int(time.Second/(4*time.Millisecond)) {
 		c.tickFor(ordered, 80, 4*time.Millisecond) // 12 messages a round trip
 	}
 	copies := int(c.cs.messages.sum().Carried) * 80
-	rate := max(carryRate, carryShare*float64(c.loss().window())/c.loss().rtt.smoothed.Seconds())
-	require.Less(t, copies, int(rate*(3+carryBurst)))
-	require.Greater(t, copies, int(rate*2), "and make use of it")
+	require.Less(t, copies, carryRate*33/10, "three seconds, and what was saved up")
+	require.Greater(t, copies, carryRate*2, "and make use of it")
 }
 
 // spec: FEC-23
@@ -195,6 +195,30 @@ func TestAMessageIsLostOnlyWithItsLastCopy(t *testing.T) {
 		require.Zero(t, m.flight)
 	}
 	require.Zero(t, c.cs.messages.carry.flying)
+}
+
+// spec: FEC-23
+func TestTheLossOfOneCopySendsNothingAgainWhileAnotherIsUnderWay(t *testing.T) {
+	limits := wideLimits()
+	limits.MaxChannels = 1
+	a := newMessagesEnd(t, true, limits)
+	a.path.rtt.sampled = true
+	a.path.losing(0.05)
+	var packets [3]messagePacket
+	for i := range packets {
+		require.NoError(t, a.messages.send(a.now, numbered(i, 64), &ordered))
+		packets[i] = a.packet(1200)
+		a.advance(tick)
+	}
+	c := a.messages.out[0]
+	require.EqualValues(t, 3, c.queue.front().copies, "itself and two copies")
+	a.fate(packets[0], false, false)
+	a.fate(packets[1], false, false)
+	require.Empty(t, c.lost)
+	a.fate(packets[2], false, false)
+	require.NotEmpty(t, c.lost)
+	a.fate(packets[1], true, false) // after all
+	require.EqualValues(t, 1, c.queue.len(), "a copy that arrived was the message")
 }
 
 // spec: FEC-23
@@ -224,7 +248,10 @@ func TestInSilenceTheNewestIsRepeatedForThreeRoundTrips(t *testing.T) {
 		c.packets = nil
 		c.tick(ordered)
 		c.tick(ordered)
+		c.wait(400 * time.Millisecond)
+		extra := c.cs.messages.sum().Extra
 		c.wait(3 * time.Second)
+		require.Equal(t, extra, c.cs.messages.sum().Extra, "then there are probes only")
 		repeats := 0
 		for i, at := range c.packets {
 			if i > 1 && at.Sub(silent) < 400*time.Millisecond {
