@@ -4,6 +4,7 @@ package conn_test // not with the race detector: it empties pools at random
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -58,19 +59,31 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 	s, err := l.AcceptSession(t.Context())
 	require.NoError(t, err)
 	defer s.Close()
-	out, in := make([]byte, 1000), make([]byte, 1000)
+	in := make([]byte, 1200)
 	ctx := t.Context()
-	options := conn.MessageOptions{Mode: conn.ReliableOrdered, Outcome: func(conn.Outcome) {}}
-	there := func() {
-		if err := c.SendMessage(out, options); err != nil {
-			t.Fatal(err)
-		}
-		if m, err := s.ReceiveMessageInto(ctx, in); err != nil || len(m.Data) != len(out) {
-			t.Fatalf("%d bytes: %v", len(m.Data), err)
+	for channel, options := range []conn.MessageOptions{
+		{Mode: conn.ReliableOrdered, Outcome: func(conn.Outcome) {}},
+		{Mode: conn.ReliableOrdered, Deadline: time.Second},
+		{Mode: conn.ReliableUnordered, Deadline: time.Second, Playout: time.Millisecond},
+		{Mode: conn.Sequenced},
+		{Mode: conn.Unreliable},
+	} {
+		options.Channel = uint16(channel)
+		for _, size := range []int{20, 1150} {
+			out := make([]byte, size)
+			there := func() {
+				if err := c.SendMessage(out, options); err != nil {
+					t.Fatal(err)
+				}
+				if m, err := s.ReceiveMessageInto(ctx, in); err != nil || len(m.Data) != len(out) {
+					t.Fatalf("%d bytes: %v", len(m.Data), err)
+				}
+			}
+			for range 300 {
+				there()
+			}
+			require.Zero(t, testing.AllocsPerRun(500, there), "%v, %d bytes", options.Mode, size)
 		}
 	}
-	for range 500 {
-		there()
-	}
-	require.Zero(t, testing.AllocsPerRun(1000, there))
+	require.Zero(t, testing.AllocsPerRun(100, func() { _ = s.ChannelStats(1) }))
 }

@@ -36,6 +36,7 @@ func FuzzMessageFrames(f *testing.F) {
 			seed = append(seed, part(3, 0)...)
 			seed = append(seed, wire.Skip{Channel: 1, Next: 6, Used: 6 * (5 + messageCharge)}.Append(nil)...)
 			seed = append(seed, whole(200, false)...)
+			seed = append(seed, wire.ChannelReport{Channel: uint64(mode), Arrived: 1, Margin: [wire.TimeBuckets]uint64{3: 1}}.Append(nil)...)
 			f.Add(append(seed, wire.Skip{Channel: 1, Next: 300, Used: 9999}.Append(nil)...))
 		}
 	}
