@@ -10,6 +10,10 @@ const (
 	// packets of which that is never said: what is lost so rarely is sent again when it is missed.
 	repairFrom = 0.003
 	repairAt   = 3
+	// priorLoss is the loss that a path is taken to have until priorPackets were acknowledged or lost: the first
+	// frame of a video is worth a dozen symbols.
+	priorLoss    = 0.05
+	priorPackets = 64
 	// promptMiss is how many bursts of messages may stay incomplete for another burst, as a share, when the goal is
 	// to be prompt: half of what a 99.9th percentile sees.
 	promptMiss = 5e-4
@@ -22,6 +26,10 @@ const (
 	promptWindow = time.Second / 60
 	// inAdvance is the part of the cap that symbols sent in advance may use: the rest is for what they did not repair.
 	inAdvance = 0.93
+	// leastHelp is the part of the cap that symbols in advance may use where they help in less than half of the cases.
+	// That is judged with helpSymbols at least.
+	leastHelp   = 0.25
+	helpSymbols = 3
 	// planShare of a round trip is how long a plan is good for.
 	planShare = 4
 	// capWindow is the time over which unused allowance can be saved: bursts of loss are seconds apart.
@@ -74,6 +82,9 @@ func (l *lossState) presentLoss() float64 {
 	if fast*fastPackets >= repairAt && fast > 2*loss {
 		loss = fast
 	}
+	if l.rate.window.packets+l.rate.before.packets < priorPackets {
+		loss = max(loss, priorLoss)
+	}
 	if lost := l.stats.packetsLost; lost > 0 {
 		loss *= 1 - float64(l.stats.spurious)/float64(lost)
 	}
@@ -106,18 +117,25 @@ func (s *Session) packetsWithin(d time.Duration) int {
 }
 
 // codeRatio returns the least share of symbols, a multiple of 1/n and limit at most, with which n packets and their
-// symbols are lost beyond repair with a chance of at most miss. Losses come in runs of a mean length.
+// symbols are lost beyond repair with a chance of at most miss. Losses come in runs of a mean length. Where so many
+// symbols help in less than half of the cases, because the runs are long, most of the limit is left for when something
+// is lost.
 func codeRatio(n int, loss, run, miss, limit float64) float64 {
-	for symbols := 1; ; symbols++ {
-		ratio := float64(symbols) / float64(n)
-		if ratio >= limit {
-			return limit
-		}
-		trials := math.Ceil(float64(n+symbols) / run)
-		if beyond(trials, math.Floor(float64(symbols)/run), loss) <= miss {
-			return ratio
+	for symbols := 1.0; symbols < limit*float64(n); symbols++ {
+		if codeFails(float64(n), symbols, loss, run) <= miss {
+			return symbols / float64(n)
 		}
 	}
+	whole := max(float64(n), helpSymbols/limit)
+	if codeFails(whole, limit*whole, loss, run) > codeFails(whole, 0, loss, run)/2 {
+		return limit * leastHelp
+	}
+	return limit
+}
+
+// codeFails is the chance that n packets and their symbols are lost beyond repair.
+func codeFails(n, symbols, loss, run float64) float64 {
+	return beyond(math.Ceil((n+symbols)/run), math.Floor(symbols/run), loss)
 }
 
 // beyond is the chance of more than k successes in n independent trials.

@@ -16,9 +16,12 @@ func (s *Session) beginCovered(now Time, b *packetBuilder) {
 	if c == nil || !c.repairs() || s.planFor(now, b.path, c).ratio == 0 {
 		return
 	}
-	limit := b.coveredLimit()
-	if n := c.nextWhole(); n > limit-b.body-sourceSize {
-		return // spec: FEC-1
+	limit, n := b.coveredLimit(), c.nextWhole()
+	if n > limit-b.body-sourceSize { // spec: FEC-1
+		return
+	}
+	if c.carries() && n > 0 && 2*n <= s.streams.wholeRoom {
+		return // it goes along in the next packets
 	}
 	r := s.repairing()
 	if r.send == nil {
