@@ -17,8 +17,10 @@ import (
 	"github.com/godwit-net/godwit/crypto"
 )
 
-// dialing is how many bots join at the same time.
-const dialing = 50
+const (
+	dialing  = 50               // bots that join at the same time
+	patience = 10 * time.Second // with a world that does not come, on a machine that has too much to do
+)
 
 // bot is a player.
 type bot struct {
@@ -153,6 +155,8 @@ func (b *bot) see(snapshot []byte) {
 
 // loadWorld asks for the world and reads it, while messages go on.
 func (b *bot) loadWorld(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	b.loading.Store(true)
 	defer b.loading.Store(false)
 	begin := time.Now()
@@ -163,6 +167,7 @@ func (b *bot) loadWorld(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer context.AfterFunc(ctx, func() { stream.CancelRead(0) })()
 	if _, err := io.Copy(io.Discard, stream); err != nil {
 		return err
 	}
