@@ -548,3 +548,16 @@ func TestMessagesCostNoAllocationInSteadyState(t *testing.T) {
 		require.Zero(t, testing.AllocsPerRun(1000, turn), "mode %v", mode)
 	}
 }
+
+// spec: MSG-17
+func TestSequencedMessagesNeverGoBack(t *testing.T) {
+	p := connected(t)
+	p.toServer(wire.Channel{Mode: wire.Sequenced}.Append(nil)...)
+	for _, n := range []int{0, 2, 1, 3} {
+		p.toServer(wire.Message{Wide: true, Number: uint16(n), Data: numbered(n, 4)}.Append(nil)...)
+	}
+	got := map[uint16]mail{}
+	collect(p.ss, got)
+	require.Equal(t, []int{0, 2, 3}, got[0].numbers(t))
+	require.EqualValues(t, 1, p.ss.messages.sum().Stale)
+}
