@@ -57,6 +57,9 @@ func (s *Session) planFor(now Time, p *path, c *sendChannel) *repairPlan {
 	}
 	c.plan = repairPlan{until: now.Add(max(p.loss.rtt.smoothed/planShare, time.Millisecond))}
 	loss := p.loss.presentLoss()
+	if p.loss.rate.judged() < priorPackets {
+		loss = max(loss, priorLoss)
+	}
 	limit := s.overheadCap()
 	if loss == 0 || limit == 0 || p.loss.crowded() {
 		return &c.plan
@@ -82,9 +85,6 @@ func (l *lossState) presentLoss() float64 {
 	if fast*fastPackets >= repairAt && fast > 2*loss {
 		loss = fast
 	}
-	if l.rate.window.packets+l.rate.before.packets < priorPackets {
-		loss = max(loss, priorLoss)
-	}
 	if lost := l.stats.packetsLost; lost > 0 {
 		loss *= 1 - float64(l.stats.spurious)/float64(lost)
 	}
@@ -93,6 +93,9 @@ func (l *lossState) presentLoss() float64 {
 	}
 	return loss
 }
+
+// judged returns of how many packets of the last one to two minutes the fate is known.
+func (r *lossRate) judged() float64 { return r.window.packets + r.before.packets }
 
 // crowded reports whether packets wait in a queue on the path. What is lost then is best answered by less.
 //
