@@ -17,6 +17,7 @@ func Table(rows []Row) string {
 	var b strings.Builder
 	for _, g := range groups {
 		first := true
+		var missed []string
 		for i := range rows {
 			if rows[i].Scenario.Group != g.name {
 				continue
@@ -26,6 +27,10 @@ func Table(rows []Row) string {
 				first = false
 			}
 			rows[i].line(&b, g.columns)
+			missed = append(missed, rows[i].missed()...)
+		}
+		for _, line := range missed {
+			b.WriteString("# " + line + "\n")
 		}
 	}
 	return b.String()
@@ -52,6 +57,21 @@ func (r *Row) line(b *strings.Builder, columns []string) {
 
 func pad(cell string) string {
 	return "  " + cell + strings.Repeat(" ", max(cellWidth-utf8.RuneCountInString(cell), 0))
+}
+
+// missed says which targets the row misses, and why.
+func (r *Row) missed() (list []string) {
+	for _, t := range r.Scenario.Targets {
+		if t.Judge(r) == 0 {
+			continue
+		}
+		reason, known := why(r.Scenario.Name, t.Metric)
+		if !known {
+			reason = "not a known shortfall: a regression, or chance where samples are few"
+		}
+		list = append(list, fmt.Sprintf("missed: %s, %s: %s", r.Scenario.Name, t.Metric, reason))
+	}
+	return list
 }
 
 // cell is a figure, the worst seed in brackets, the bound, and by how much it is missed: "48.1 (48.3) ≤45.0 +3.1".

@@ -1,0 +1,41 @@
+package realtime
+
+// shortfall is a target that is missed after all that was tried, and why.
+type shortfall struct {
+	scenario, metric string
+	why              string
+}
+
+// shortfalls are the targets that are known to be missed. The tables say by how much; the tests let nothing else
+// be missed.
+var shortfalls = []shortfall{
+	{"message2 loss10", P99, "one message in a hundred loses both of its packets and comes with the next message; on which side of the p99 these are is chance"},
+	{"message2 loss10", P999, "one in a thousand loses the next packet too, and comes 21.7 ms after its own first"},
+	{"message2 handover", P99, afterOutage},
+	{"message2 handover", P999, afterOutage},
+	{"media loss20", FrameP999, "one frame in a thousand needs a second round of symbols, a round trip later"},
+	{"media wifi", FrameP99, badState},
+	{"media wifi", FrameP999, badState},
+	{"media wifi", Overhead, "by a hundredth of a percent: its books leave some bytes out"},
+	{"worldload dsl", Moved, ownQueue},
+	{"worldload dsl 0.25 BDP", Moved, ownQueue},
+	{"worldload dsl 4 BDP", Moved, ownQueue},
+	{"worldload dsl loss 1 %", Moved, ownQueue},
+	{"message jitter10", Needless, "messages that come later than the reordering window are taken for lost; why it grows no further was not looked into"},
+}
+
+const (
+	afterOutage = "what an outage swallows waits for the first repetition after its end"
+	badState    = "a bad state loses three of four packets for longer than a frame, symbols too; the rest waits for a round trip after its end"
+	ownQueue    = "the transfer may fill the queue to 15 ms, and messages wait in the same queue"
+)
+
+// why says why a target is missed; false: it should not be.
+func why(scenario, metric string) (string, bool) {
+	for _, s := range shortfalls {
+		if s.scenario == scenario && s.metric == metric {
+			return s.why, true
+		}
+	}
+	return "", false
+}
