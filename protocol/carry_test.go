@@ -68,13 +68,12 @@ func (c *carryPair) tickFor(o MessageOptions, size int, d time.Duration) {
 
 func (c *carryPair) wait(d time.Duration) {
 	c.run(d, func() bool {
-		for before := len(c.got[0]); ; {
-			collect(c.ss, c.got)
-			for range len(c.got[0]) - before {
-				c.arrivals = append(c.arrivals, c.now)
-			}
-			return false
+		before := len(c.got[0])
+		collect(c.ss, c.got)
+		for range len(c.got[0]) - before {
+			c.arrivals = append(c.arrivals, c.now)
 		}
+		return false
 	})
 }
 
