@@ -358,6 +358,11 @@ func TestRepairKeepsTheSmallerCapOfBothEnds(t *testing.T) {
 			continue
 		}
 		require.LessOrEqual(t, share, 0.1)
+		p.cs.repair.balance = -1e6 // what is missing has cost too much
+		p.sendFrame(10*(warmFrames+60), 10)
+		p.cs.repair.send.demand(3, 0)
+		p.idle(100 * time.Millisecond)
+		require.Equal(t, r.Symbols, p.cs.Stats().Repair.Symbols)
 		require.Greater(t, share, 0.09, "and it is used")
 	}
 }

@@ -39,6 +39,7 @@ var rare = []string{
 	"loss", "needless retransmission", "duplicate", "forgery", "key update", "path change", "larger MTU",
 	"retry", "reset stream", "clock jump", "closed early", "migration", "CE mark", "queue full",
 	"message lost", "message expired", "message skipped", "message late", "messages at close",
+	"repaired by code", "last chance doubled",
 	"probe timeout", "reduction undone", "persistent congestion", "black hole", "key update during loss",
 }
 
@@ -425,6 +426,8 @@ func (sc *scenario) note() {
 		count("message expired", st.Messages.Expired > 0)
 		count("message skipped", st.Messages.Skipped > 0)
 		count("message late", st.Messages.Late > 0)
+		count("repaired by code", st.Repair.RecoveredHere > st.Repair.RecoveredUnused)
+		count("last chance doubled", st.Repair.Doubled > 0)
 		count("messages at close", e.chat != nil && !e.chatted())
 		count("needless retransmission", st.PacketsSpurious > 0)
 		count("duplicate", st.Dropped.Duplicate > 0)
