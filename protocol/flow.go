@@ -31,6 +31,7 @@ type recvWindow struct {
 	raised   Time   // when limit was last raised, or the first byte came; 0: never
 	update   sentState
 	held     bool // the peer has used it up while the reader waited for a hole to be filled
+	widened  bool // size has grown for a large message since limit was last raised
 }
 
 func newRecvWindow(size uint64) recvWindow {
@@ -68,6 +69,7 @@ func (w *recvWindow) used(highest uint64) {
 
 // raise returns the new limit for the peer. It doubles the window, up to largest, when half of the
 // old one was consumed within two round trips, or within eight if it was used up waiting for a hole.
+// A window that was widened for a large message meanwhile is due though nothing was consumed: it does not double.
 func (w *recvWindow) raise(now Time, rtt time.Duration, largest uint64) uint64 {
 	w.update.sent()
 	if !w.due() {
@@ -77,10 +79,10 @@ func (w *recvWindow) raise(now Time, rtt time.Duration, largest uint64) uint64 {
 	if w.held {
 		within = heldWithin * rtt
 	}
-	if now.Sub(w.raised) < within && w.size < largest {
+	if now.Sub(w.raised) < within && w.size < largest && !w.widened {
 		w.size = min(2*w.size, largest)
 	}
-	w.raised, w.held = now, false
+	w.raised, w.held, w.widened = now, false, false
 	w.limit = min(w.consumed+w.size, maxOffset)
 	return w.limit
 }

@@ -268,6 +268,17 @@ func TestAReaderThatStopsHoldsTheSenderBack(t *testing.T) { // spec: MSG-12 MSG-
 	require.Zero(t, lane.data.memory())
 }
 
+func TestAWindowThatIsWidenedForALargeMessageDoesNotDoubleToo(t *testing.T) { // spec: MSG-19
+	w := newRecvWindow(1000)
+	t0 := Time(time.Second)
+	w.started(t0)
+	s := streamsState{window: w, cfg: streamsConfig{local: &wire.Parameters{MaxChannels: 1, MaxMessageSize: 2000 - messageCharge}}}
+	s.handleDataBlocked(1000)
+	require.EqualValues(t, 4000, s.window.raise(t0+1, time.Second, 1<<20), "nothing was consumed")
+	s.window.consume(2000)
+	require.EqualValues(t, 10000, s.window.raise(t0+2, time.Second, 1<<20), "half of it within two round trips doubles it")
+}
+
 func TestUnreliableMessagesBeyondTheBufferDropTheOldest(t *testing.T) { // spec: MSG-15
 	p := connected(t)
 	const count = 5000

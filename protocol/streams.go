@@ -350,6 +350,7 @@ func (t *streamsState) handleDataBlocked(limit uint64) {
 	w, least := &t.window, 2*(t.cfg.local.MaxMessageSize+messageCharge)
 	if t.cfg.local.MaxChannels > 0 && limit >= w.limit && w.size < least {
 		w.widen(least)
+		w.widened = true
 		w.consume(0)
 	}
 }
