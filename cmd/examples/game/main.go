@@ -1,7 +1,8 @@
-// Command game is a game server and its players: a tick loop on one side, a thousand bots on the other, and a
-// link between them that delays and loses. It shows how messages are meant to be used.
+// Command game is a game server and its players: a tick loop on one side, a thousand bots on the other, and, if
+// wanted, a link between them that delays and loses. It shows how messages are meant to be used.
 //
 //	go run ./cmd/examples/game                             # all in one process, for five seconds
+//	go run ./cmd/examples/game -link loss5 -players 500    # the emulated link takes as much of a processor as the game
 //	go run ./cmd/examples/game -serve :7777                # the server alone; it says its key
 //	go run ./cmd/examples/game -play HOST:7777 -key KEY    # the players alone
 //
@@ -37,7 +38,7 @@ func main() {
 	flag.StringVar(&o.serve, "serve", "", "run the server alone, at this address")
 	flag.StringVar(&o.play, "play", "", "run the players alone, against the server at this address")
 	flag.StringVar(&o.key, "key", "", "public key of the server, for -play")
-	flag.StringVar(&o.link, "link", "loss5", "link to emulate when all is in one process, as in `godwit link --link`; none: no link between")
+	flag.StringVar(&o.link, "link", "none", "link to emulate when all is in one process, as in `godwit link --link`; none: no link between")
 	flag.IntVar(&o.players, "players", 1000, "how many bots play")
 	flag.IntVar(&o.loaders, "loaders", 5, "how many of them load the world while they play")
 	flag.IntVar(&o.hz, "hz", 20, "ticks a second, of server and players")
