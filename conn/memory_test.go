@@ -60,7 +60,7 @@ func alone(t *testing.T) bool {
 func TestIdleSessionsAreSmall(t *testing.T) {
 	const (
 		sessions = 500
-		most     = 5 << 10 // bytes of heap for the server's end of an idle session
+		most     = 5000    // bytes of heap for the server's end of an idle session
 		ended    = 1 << 10 // for one that is over: what the tables and pools keep
 	)
 	if !alone(t) {
