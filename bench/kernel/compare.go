@@ -10,6 +10,7 @@ import (
 
 	"github.com/godwit-net/godwit/bench"
 	"github.com/godwit-net/godwit/bench/congestion"
+	"github.com/godwit-net/godwit/bench/machine"
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
 	cc "github.com/godwit-net/godwit/protocol/congestion"
@@ -57,7 +58,7 @@ func (c comparison) run(ctx context.Context) (a agreement, err error) {
 		slices.Sort(values)
 		*m.goodput = values[len(values)/2]
 	}
-	a.load = loadAverage()
+	a.load = machine.Load()
 	return a, nil
 }
 

@@ -16,6 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
+
+	"github.com/godwit-net/godwit/bench/netpath"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -24,17 +26,17 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const patience = 20 * time.Second
 
 // newTestPath makes a path that ends with the test.
-func newTestPath(t *testing.T, link string) *path {
+func newTestPath(t *testing.T, link string) *netpath.Path {
 	t.Helper()
-	p, err := newPath(link)
+	p, err := netpath.New(link)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, p.close()) })
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	return p
 }
 
-func connectOver(t *testing.T, p *path, s sender) *transfer {
+func connectOver(t *testing.T, p *netpath.Path, s sender) *transfer {
 	t.Helper()
-	x, err := p.connect(t.Context(), s)
+	x, err := connect(t.Context(), p, s)
 	require.NoError(t, err)
 	t.Cleanup(x.close)
 	return x
@@ -60,7 +62,7 @@ func TestBytesArriveAsTheyWereSent(t *testing.T) {
 			lost, all := x.lost()
 			require.NotZero(t, lost)
 			require.Greater(t, all, uint64(size/1500))
-			stats := p.bridge.Stats()
+			stats := p.Bridge.Stats()
 			require.NotZero(t, stats.Up.Dropped())
 		})
 	}
@@ -94,7 +96,7 @@ func TestTheKernelUsesTheCongestionControlThatWasAskedFor(t *testing.T) {
 			require.Equal(t, controller, got)
 		}))
 	}
-	_, err := newTestPath(t, "").connect(t.Context(), sender{tcp: true, controller: "none such"})
+	_, err := connect(t.Context(), newTestPath(t, ""), sender{tcp: true, controller: "none such"})
 	require.ErrorContains(t, err, "TCP_CONGESTION none such")
 }
 
@@ -118,13 +120,13 @@ func TestAScenarioMeasuresEveryFlow(t *testing.T) {
 
 func TestNamespacesEndWithThePath(t *testing.T) {
 	before := namespaces(t)
-	p, err := newPath("delay=1ms")
+	p, err := netpath.New("delay=1ms")
 	require.NoError(t, err)
-	x, err := p.connect(t.Context(), tcpCubic)
+	x, err := connect(t.Context(), p, tcpCubic)
 	require.NoError(t, err)
 	require.Greater(t, namespaces(t), before)
 	x.close()
-	require.NoError(t, p.close())
+	require.NoError(t, p.Close())
 	require.Eventually(t, func() bool { return namespaces(t) == before }, patience, 10*time.Millisecond)
 }
 
@@ -148,7 +150,7 @@ func namespaces(t *testing.T) (n int) {
 
 func TestLinksThatCannotBeBridgedAreRefused(t *testing.T) {
 	for _, link := range []string{"corrupt=1%", "no such link"} {
-		_, err := newPath(link)
+		_, err := netpath.New(link)
 		require.Error(t, err, link)
 	}
 }

@@ -3,54 +3,13 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/godwit-net/godwit/bench/machine"
 )
-
-// loadAverage is that of the last one, five and fifteen minutes.
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	fields := strings.Fields(string(b))
-	if err != nil || len(fields) < 3 {
-		return "unknown"
-	}
-	return fields[0]
-}
-
-// machine is a line about what the figures were measured on.
-func machine() string {
-	var name unix.Utsname
-	_ = unix.Uname(&name)
-	return fmt.Sprintf("%d × %s, Linux %s, %s", runtime.NumCPU(), processor(), unix.ByteSliceToString(name.Release[:]), runtime.Version())
-}
-
-// processor is the name of the first processor.
-func processor() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}
-
-// commit is what is measured, as far as git tells.
-func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude", "*").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return string(bytes.TrimSpace(out))
-}
 
 const intro = `# Against the kernel's TCP, and real sockets beside the simulator
 
@@ -66,7 +25,7 @@ bottleneck that was not exceeded 95 % of the time.
 `
 
 func writeIntro(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s%s: %s, commit %s.\n", intro, time.Now().UTC().Format(time.DateOnly), machine(), commit())
+	_, err := fmt.Fprintf(w, "%s%s: %s, commit %s.\n", intro, time.Now().UTC().Format(time.DateOnly), machine.Text(), machine.Commit())
 	return err
 }
 

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-net/godwit/bench/machine"
+	"github.com/godwit-net/godwit/bench/netpath"
 	"github.com/godwit-net/godwit/protocol/sim"
 )
 
@@ -61,11 +63,11 @@ func (r *result) share(i int) float64 { return r.flows[i].goodput / max(r.total(
 
 // run plays the scenario between namespaces of its own.
 func (s *scenario) run(ctx context.Context) (*result, error) {
-	p, err := newPath(s.link)
+	p, err := netpath.New(s.link)
 	if err != nil {
 		return nil, err
 	}
-	defer p.close()
+	defer p.Close()
 	ctx, cancel := context.WithTimeout(ctx, s.duration)
 	defer cancel()
 	counters := make([]counter, len(s.flows))
@@ -95,9 +97,9 @@ func (s *scenario) run(ctx context.Context) (*result, error) {
 		}
 		r.flows[i].lost = float64(counters[i].lost) / float64(max(counters[i].sent, 1))
 	}
-	stats := p.bridge.Stats()
+	stats := p.Bridge.Stats()
 	r.stats = emulatorResult{stats.Late.Quantile(0.99), stats.Overflow + stats.SendFails}
-	r.load = loadAverage()
+	r.load = machine.Load()
 	return r, nil
 }
 
@@ -110,7 +112,7 @@ func wait(ctx context.Context, d time.Duration) {
 }
 
 // watchQueue looks at the queue until ctx ends.
-func watchQueue(ctx context.Context, p *path, queue *sim.Histogram) {
+func watchQueue(ctx context.Context, p *netpath.Path, queue *sim.Histogram) {
 	ticker := time.NewTicker(queueInterval)
 	defer ticker.Stop()
 	for {
@@ -118,7 +120,7 @@ func watchQueue(ctx context.Context, p *path, queue *sim.Histogram) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			queue.Add(p.bridge.Backlog())
+			queue.Add(p.Bridge.Backlog())
 		}
 	}
 }
@@ -137,9 +139,9 @@ func (c *counter) Write(b []byte) (int, error) {
 }
 
 // run sends and receives until ctx ends. An error says that the transfer ended before.
-func (c *counter) run(ctx context.Context, p *path, f flow) error {
+func (c *counter) run(ctx context.Context, p *netpath.Path, f flow) error {
 	wait(ctx, f.start)
-	t, err := p.connect(ctx, f.sender)
+	t, err := connect(ctx, p, f.sender)
 	if err != nil {
 		return err
 	}

@@ -10,15 +10,17 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/godwit-net/godwit/bench/netpath"
 )
 
 // connectTCP opens a connection whose near end uses one of the kernel's congestion controls.
-func (p *path) connectTCP(ctx context.Context, controller string) (*transfer, error) {
+func connectTCP(ctx context.Context, p *netpath.Path, controller string) (*transfer, error) {
 	var listener net.Listener
-	err := p.far.do(func() (err error) {
+	err := p.Far.Do(func() (err error) {
 		var lc net.ListenConfig
 		lc.SetMultipathTCP(false)
-		listener, err = lc.Listen(ctx, "tcp", net.JoinHostPort(farHost, "0"))
+		listener, err = lc.Listen(ctx, "tcp", net.JoinHostPort(p.Far.Host, "0"))
 		return err
 	})
 	if err != nil {
@@ -26,7 +28,7 @@ func (p *path) connectTCP(ctx context.Context, controller string) (*transfer, er
 	}
 	defer listener.Close()
 	var in *net.TCPConn
-	err = p.near.do(func() error {
+	err = p.Near.Do(func() error {
 		dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { return setCongestion(raw, controller) }}
 		dialer.SetMultipathTCP(false)
 		c, err := dialer.DialContext(ctx, "tcp", listener.Addr().String())

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/godwit-net/godwit/bench/netpath"
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
 	"github.com/godwit-net/godwit/protocol/congestion"
@@ -39,13 +40,13 @@ type transfer struct {
 // connectTime bounds how long a transfer takes to begin, on the worst link and a busy machine.
 const connectTime = 20 * time.Second
 
-func (p *path) connect(ctx context.Context, s sender) (*transfer, error) {
+func connect(ctx context.Context, p *netpath.Path, s sender) (*transfer, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTime)
 	defer cancel()
 	if s.tcp {
-		return p.connectTCP(ctx, s.controller)
+		return connectTCP(ctx, p, s.controller)
 	}
-	return p.connectGodwit(ctx, s.controller)
+	return connectGodwit(ctx, p, s.controller)
 }
 
 // halfClosing is the sending half of a connection, whose Close lets the rest arrive.
@@ -59,18 +60,18 @@ type halfClosing struct {
 func (h halfClosing) Write(b []byte) (int, error) { return h.half.Write(b) }
 func (h halfClosing) Close() error                { return h.half.CloseWrite() }
 
-func (p *path) connectGodwit(ctx context.Context, controller string) (*transfer, error) {
+func connectGodwit(ctx context.Context, p *netpath.Path, controller string) (*transfer, error) {
 	newController, ok := congestion.Named(controller)
 	if !ok {
 		return nil, fmt.Errorf("no congestion controller is named %q", controller)
 	}
 	psk := crypto.GeneratePresharedKey()
 	config := &conn.Config{PresharedKey: psk, CongestionControl: newController}
-	server, err := p.far.endpoint(farHost, config)
+	server, err := endpoint(p.Far, config)
 	if err != nil {
 		return nil, err
 	}
-	client, err := p.near.endpoint(nearHost, config)
+	client, err := endpoint(p.Near, config)
 	if err != nil {
 		return nil, errors.Join(err, server.Close())
 	}
@@ -97,9 +98,9 @@ func (p *path) connectGodwit(ctx context.Context, controller string) (*transfer,
 }
 
 // endpoint opens a socket at an address of the namespace.
-func (n *namespace) endpoint(host string, config *conn.Config) (e *conn.Endpoint, err error) {
-	err = n.do(func() error {
-		socket, err := net.ListenPacket("udp", net.JoinHostPort(host, "0"))
+func endpoint(n *netpath.Namespace, config *conn.Config) (e *conn.Endpoint, err error) {
+	err = n.Do(func() error {
+		socket, err := net.ListenPacket("udp", net.JoinHostPort(n.Host, "0"))
 		if err != nil {
 			return err
 		}

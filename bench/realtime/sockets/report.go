@@ -1,16 +1,12 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"runtime"
-	"strings"
 	"time"
 
 	"github.com/godwit-net/godwit/bench"
+	"github.com/godwit-net/godwit/bench/machine"
 	"github.com/godwit-net/godwit/bench/realtime"
 )
 
@@ -26,7 +22,7 @@ the way.
 `
 
 func writeIntro(w io.Writer, duration time.Duration) {
-	fmt.Fprintf(w, intro, duration, time.Now().UTC().Format(time.DateOnly), machine(), commit())
+	fmt.Fprintf(w, intro, duration, time.Now().UTC().Format(time.DateOnly), machine.Text(), machine.Commit())
 }
 
 func writeHead(w io.Writer, load *workload) {
@@ -43,7 +39,7 @@ func writeRow(w io.Writer, load *workload, link string, simulated *realtime.Row,
 	fmt.Fprintf(w, "| %s | %.1f | %s | %.1f | %s | %.1f | %.1e | %.2f | %.0f | %.1f | %d | %s |\n", link, l.P50MS,
 		judged(l.P99MS, bound(simulated, load.p99)), simulated.Values[load.p99].Typical,
 		judged(l.P999MS, bound(simulated, load.p999)), simulated.Values[load.p999].Typical,
-		float64(r.Missing)/float64(max(r.Sent, 1)), r.Wire.Packets, r.Wire.Bytes, r.Wire.Overhead, l.Count, loadAverage())
+		float64(r.Missing)/float64(max(r.Sent, 1)), r.Wire.Packets, r.Wire.Bytes, r.Wire.Overhead, l.Count, machine.Load())
 }
 
 // judged is a figure with its bound, and by how much it is missed.
@@ -53,38 +49,4 @@ func judged(v, bound float64) string {
 		text += fmt.Sprintf(" +%.1f", v-bound)
 	}
 	return text
-}
-
-// machine is a line about what the figures were measured on.
-func machine() string {
-	return fmt.Sprintf("%d × %s, %s, %s", runtime.NumCPU(), processor(), runtime.GOOS, runtime.Version())
-}
-
-// processor is the name of the first processor, where the system tells.
-func processor() string {
-	b, _ := os.ReadFile("/proc/cpuinfo")
-	for line := range strings.Lines(string(b)) {
-		if key, value, found := strings.Cut(line, ":"); found && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
-}
-
-// loadAverage is that of the last minute, where the system tells.
-func loadAverage() string {
-	b, _ := os.ReadFile("/proc/loadavg")
-	if fields := strings.Fields(string(b)); len(fields) > 0 {
-		return fields[0]
-	}
-	return "–"
-}
-
-// commit is what is measured, as far as git tells.
-func commit() string {
-	out, err := exec.Command("git", "describe", "--always", "--dirty", "--exclude", "*").Output()
-	if err != nil {
-		return "unknown"
-	}
-	return string(bytes.TrimSpace(out))
 }

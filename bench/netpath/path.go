@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package netpath
 
 import (
 	"errors"
@@ -16,42 +16,43 @@ import (
 	"github.com/godwit-net/godwit/protocol/sim"
 )
 
-// path is two network namespaces with an emulated link between them.
-type path struct {
-	near, far *namespace
-	bridge    *emulator.Bridge
+// Path is two network namespaces with an emulated link between them.
+type Path struct {
+	Near, Far *Namespace
+	Bridge    *emulator.Bridge
 }
 
 // Addresses of the two ends.
 const nearHost, farHost = "10.77.0.1", "10.77.0.2"
 
-// newPath makes a path with a link in the link language. It needs root and the ip command.
-func newPath(link string) (*path, error) {
+// New makes a path with a link in the link language. It needs root and the ip command.
+func New(link string) (*Path, error) {
 	c, err := sim.ParseLink(link)
 	if err != nil {
 		return nil, err
 	}
-	p := &path{}
-	if p.near, err = newNamespace(nearHost); err != nil {
+	p := &Path{}
+	if p.Near, err = newNamespace(nearHost); err != nil {
 		return nil, err
 	}
-	if p.far, err = newNamespace(farHost); err != nil {
-		return nil, errors.Join(err, p.near.close())
+	if p.Far, err = newNamespace(farHost); err != nil {
+		return nil, errors.Join(err, p.Near.close())
 	}
-	if p.bridge, err = emulator.NewBridge(p.near.device, p.far.device, c); err != nil {
-		return nil, errors.Join(err, p.near.close(), p.far.close())
+	if p.Bridge, err = emulator.NewBridge(p.Near.device, p.Far.device, c); err != nil {
+		return nil, errors.Join(err, p.Near.close(), p.Far.close())
 	}
 	return p, nil
 }
 
-// close removes the link and lets go of the namespaces. They end with the last socket in them.
-func (p *path) close() error {
-	return errors.Join(p.bridge.Close(), p.near.handle.Close(), p.far.handle.Close())
+// Close removes the link and lets go of the namespaces. They end with the last socket in them.
+func (p *Path) Close() error {
+	return errors.Join(p.Bridge.Close(), p.Near.handle.Close(), p.Far.handle.Close())
 }
 
-// namespace is a network namespace with one TUN device. It has no name, so the kernel removes it as
+// Namespace is a network namespace with one TUN device. It has no name, so the kernel removes it as
 // soon as no thread, file or socket of this process is left in it, after a crash too.
-type namespace struct {
+type Namespace struct {
+	Host   string // the address of the device
 	handle *os.File
 	device *os.File // one IP packet for each read and write
 }
@@ -63,8 +64,8 @@ const deviceName = "tun0"
 const deviceQueue = 10_000
 
 // newNamespace makes a namespace with a device that has this address.
-func newNamespace(host string) (*namespace, error) {
-	n := &namespace{}
+func newNamespace(host string) (*Namespace, error) {
+	n := &Namespace{Host: host}
 	err := onThread(func() (err error) {
 		if err = unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("new network namespace: %w (this needs root)", err)
@@ -107,6 +108,7 @@ func openDevice() (*os.File, error) {
 // configure gives the device of the calling thread's namespace its address.
 func configure(host string) error {
 	for _, command := range []string{
+		"link set lo up", // programs that talk to themselves
 		fmt.Sprintf("link set %s mtu %d txqueuelen %d up", deviceName, sim.DefaultMTU, deviceQueue),
 		fmt.Sprintf("addr add %s/30 dev %s", host, deviceName),
 	} {
@@ -117,8 +119,8 @@ func configure(host string) error {
 	return nil
 }
 
-// do calls f on a thread in the namespace. Sockets that f opens stay there.
-func (n *namespace) do(f func() error) error {
+// Do calls f on a thread in the namespace. Sockets that f opens, and programs that it starts, stay there.
+func (n *Namespace) Do(f func() error) error {
 	return onThread(func() error {
 		if err := unix.Setns(int(n.handle.Fd()), unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("enter network namespace: %w", err)
@@ -128,7 +130,7 @@ func (n *namespace) do(f func() error) error {
 }
 
 // close undoes newNamespace. With a bridge, which owns the device, close only the handle.
-func (n *namespace) close() error { return errors.Join(n.device.Close(), n.handle.Close()) }
+func (n *Namespace) close() error { return errors.Join(n.device.Close(), n.handle.Close()) }
 
 // onThread calls f on a thread of its own, which may enter another network namespace, and brings the
 // thread back afterwards. (Letting it end would do, were it never the first thread of the process, which
