@@ -207,7 +207,9 @@ func (e *Endpoint) dispatchShort(now Time, d *Datagram) *Session {
 		return s
 	}
 	if h := e.half.byID[short.DCID]; h != nil {
-		h.keepEarly(d)
+		if !h.keepEarly(d) {
+			e.stats.Overload++
+		}
 		return nil
 	}
 	if token, ok := wire.TrailingToken(d.Data); ok && len(e.tokens) > 0 {

@@ -51,18 +51,19 @@ type halfOpen struct {
 }
 
 // keepEarly keeps a 1-RTT packet that came before the FIN, from the address that the handshake runs
-// with. What does not fit is lost, and sent again by its sender.
-func (h *halfOpen) keepEarly(d *Datagram) {
+// with. What does not fit is lost, and sent again by its sender; then it returns false.
+func (h *halfOpen) keepEarly(d *Datagram) bool {
 	// spec: SESS-2
 	most, bytes := maxEarly, maxEarlyBytes
 	if h.working { // the FIN is here; what follows it is a first window of data
 		most, bytes = maxWorkingEarly, maxWorkingEarlyBytes
 	}
 	if d.Addr.Remote != h.addr.Remote || len(h.early) >= most || h.earlyBytes+len(d.Data) > bytes {
-		return
+		return false
 	}
 	h.early = append(h.early, Datagram{Data: append([]byte(nil), d.Data...), Addr: d.Addr, ECN: d.ECN})
 	h.earlyBytes += len(d.Data)
+	return true
 }
 
 // halfOpenTable holds the half-open handshakes of an endpoint. Its size is bounded; when it is full,

@@ -178,6 +178,9 @@ func (l *lossState) sizeChanged(before int) {
 // was too small, and if that goes for every loss of the episode, there was no congestion.
 // spec: REL-16
 func (l *lossState) ackedAfterAll(now Time, p *sentPacket, current bool) {
+	if !p.eliciting && !p.inFlight {
+		return // an acknowledgement: it was never counted as a loss
+	}
 	l.stats.spurious++
 	if !current || !p.inFlight {
 		return

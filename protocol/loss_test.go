@@ -288,6 +288,21 @@ func TestFactsOfAPacketThatArrivedAfterAllAreReportedAsArrived(t *testing.T) {
 	require.Empty(t, s.acked, "once")
 }
 
+// What only acknowledges is never counted as lost: when it comes late, the count of true losses must not shrink.
+//
+// spec: REL-14
+func TestALatePacketOfAcknowledgementsIsNoSpuriousLoss(t *testing.T) {
+	s := newSender(t)
+	s.sendAckOnly()
+	s.sendOne()
+	s.sendOne()
+	s.late(2, 3)
+	s.wantLost("what asks for nothing is not declared to anybody", 1)
+	s.ack(0, 3)
+	require.Equal(t, uint64(1), s.l.stats.packetsLost)
+	require.Equal(t, uint64(1), s.l.stats.spurious, "the packet of data alone")
+}
+
 // spec: REL-15
 func TestAllLossesOfOneRoundTripAreOneEpisode(t *testing.T) {
 	s := newSender(t)

@@ -206,6 +206,7 @@ func TestDataThatOvertakesTheLastHandshakePacketIsKept(t *testing.T) {
 		require.Nil(t, p.server.Dispatch(p.now, d))
 	}
 	require.Len(t, h.early, maxEarly, "and its sender only so far")
+	require.Equal(t, uint64(20+20-(maxEarly-1)), p.server.Stats().Overload, "what is not kept is counted")
 	p.send(true, p.clientAddr, p.serverAddr, fin)
 	p.idle(p.delay)
 	require.NotNil(t, p.ss)
