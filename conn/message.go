@@ -21,7 +21,7 @@ const (
 	ReliableOrdered   = wire.ReliableOrdered   // all arrive, once each, in the order in which they were sent
 )
 
-// Goal says what the repair of messages with a deadline is to reach, within Config.OverheadCap.
+// Goal says what the repair of messages with a deadline is to reach, within MessageOptions.OverheadCap.
 type Goal = protocol.Goal
 
 // The goals.
@@ -76,6 +76,10 @@ type MessageOptions struct {
 	// Goal of the channel from now on, of messages in reliable modes that have a deadline. Below 0.3 % of loss none
 	// costs anything.
 	Goal Goal
+	// OverheadCap of the channel from now on: what repair may add to what its messages take when nothing is lost, in
+	// percent of UDP payload bytes, retransmissions included. 0, or more than both ends agreed on (Config.OverheadCap):
+	// what they agreed on. Negative: lost messages are sent again, and that is all.
+	OverheadCap int
 	// Twice has one extra packet leave with the message, 5 ms after it, in any mode, unless it is acknowledged by
 	// then: it comes late only where both are lost. It doubles the packets and bytes of messages that are sent one
 	// by one. Messages larger than a packet, and sequenced ones after which a newer one was sent, go once.
@@ -141,7 +145,7 @@ func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 		return s.err
 	}
 	options := protocol.MessageOptions{
-		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Playout: o.Playout, Goal: o.Goal, Twice: o.Twice,
+		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Playout: o.Playout, Goal: o.Goal, OverheadCap: o.OverheadCap, Twice: o.Twice,
 		Priority: o.Priority, Tag: s.mailbox().watch(o.Outcome),
 	}
 	if err := s.core.SendMessage(s.now(), p, options); err != nil {

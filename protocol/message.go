@@ -66,6 +66,10 @@ type MessageOptions struct {
 	Priority uint8
 	// Goal of the channel from now on, of messages in reliable modes that have a deadline.
 	Goal Goal
+	// OverheadCap of the channel from now on: what repair may add to what its messages take when nothing is lost, in
+	// percent of UDP payload bytes, retransmissions included. 0, or more than the session's (Config.OverheadCap): the
+	// session's. Negative: lost messages are sent again, and that is all.
+	OverheadCap int
 	// Twice has one extra packet leave with the message, 5 ms after it, in any mode, unless it is acknowledged by
 	// then: it comes late only where both are lost. It doubles the packets and bytes of messages that are sent one
 	// by one. Messages larger than a packet, and sequenced ones after which a newer one was sent, go once.
@@ -74,7 +78,7 @@ type MessageOptions struct {
 	Tag uint64
 }
 
-// Goal says what the repair of messages with a deadline is to reach, within the overhead cap of the session. Below
+// Goal says what the repair of messages with a deadline is to reach, within the overhead cap of the channel. Below
 // 0.3 % of loss neither of them costs anything.
 type Goal uint8
 

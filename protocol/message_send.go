@@ -20,6 +20,8 @@ type sendChannel struct {
 	deadline time.Duration
 	playout  time.Duration
 	plan     repairPlan
+	cap      int // of the overhead of repair, in percent; 0: the session's
+	books    repairBooks
 
 	queue    queue[outMessage]
 	data     pipe
@@ -93,7 +95,7 @@ func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
 		return ErrMessageQueueFull
 	}
 	c.setPriority(o.Priority)
-	c.goal = o.Goal
+	c.goal, c.cap = o.Goal, o.OverheadCap
 	c.push(now, p, o)
 	c.stats.Sent++
 	c.stats.SentBytes += uint64(len(p))
@@ -312,6 +314,7 @@ func (c *sendChannel) appendPart(b []byte, space int, facts *[]fact, part messag
 	}
 	if c.repairs() {
 		t.repairing.note(len(b)-before, to <= m.sent)
+		c.books.sending.note(len(b)-before, to <= m.sent)
 	}
 	c.noteSent(position, from, to)
 	return b, len(b) - before

@@ -48,12 +48,6 @@ type repairState struct {
 	next  uint16          // sequence of the next covered packet, while send is nil
 	stats RepairStats
 
-	balance float64       // bytes that repair may cost now
-	earned  [2]uint64     // bytes sent for the first time in this capWindow, and in the one before
-	packets [2]int        // that had such bytes
-	since   Time          // start of it
-	span    time.Duration // what of the two windows is over
-
 	doubles doubles
 }
 
@@ -74,11 +68,6 @@ func (r *repairState) release() {
 	r.recv = nil
 }
 
-// overheadCap is what repair may add to what is sent for the first time, as a share: what both ends allow.
-func (s *Session) overheadCap() float64 {
-	return float64(min(s.local.OverheadCap, s.remote.OverheadCap)) / 100
-}
-
 // coveredState is what is known of a covered packet.
 type coveredState uint8
 
@@ -94,12 +83,13 @@ type coveredPacket struct {
 	sequence uint16
 	state    coveredState
 	path, pn uint64
-	expires  Time   // when the last of its messages does
-	symbol   uint64 // number of the last packet with a symbol that covers it, plus one
-	due      bool   // at work: that has been answered
-	waits    bool   // it is lost, and its facts wait for what that symbol achieves
-	until    Time   // at most so long
-	facts    []fact // those
+	expires  Time         // when the last of its messages does
+	payer    *sendChannel // of its channels, the one to which repair is worth most
+	symbol   uint64       // number of the last packet with a symbol that covers it, plus one
+	due      bool         // at work: that has been answered
+	waits    bool         // it is lost, and its facts wait for what that symbol achieves
+	until    Time         // at most so long
+	facts    []fact       // those
 }
 
 // open reports whether the packet may still be missing at the peer, and its messages matter.
@@ -114,7 +104,7 @@ type repairSender struct {
 	held     int                       // of them, those that wait
 	symbols  [fec.Window]sentSymbol    // the newest, unless they were lost
 	sent     int                       // symbols so far
-	owed     float64                   // symbols to send
+	owed     float64                   // symbols to send: the sum of what the channels owe
 	demanded int                       // of them, those that repair what is known to be lost
 	last     Time                      // when the last packet was covered
 	since    Time                      // when a symbol became due

@@ -51,7 +51,7 @@ func (s *Session) doubleLast(now Time, p *path, f *fact) {
 	if left <= 0 {
 		return
 	}
-	gap := max(min(s.repair.spacing(l), rest/time.Duration(left+1)), minDoubleGap)
+	gap := max(min(c.books.spacing(l), rest/time.Duration(left+1)), minDoubleGap)
 	s.repair.doubles.add(doubled{at: now.Add(gap), what: *f, gap: gap, left: left - 1})
 }
 
@@ -67,12 +67,12 @@ func copiesFor(loss float64, sent int) int {
 
 // spacing is the time between copies that no burst of loss should hit together; 0 where losses do not come in
 // bursts.
-func (r *repairState) spacing(l *lossState) time.Duration {
+func (o *repairBooks) spacing(l *lossState) time.Duration {
 	n := l.rate.burstQuantile(burstShare)
-	if n <= 1 || r.packets[0]+r.packets[1] == 0 {
+	if n <= 1 || o.packets[0]+o.packets[1] == 0 {
 		return 0
 	}
-	return time.Duration(n) * r.span / time.Duration(r.packets[0]+r.packets[1])
+	return time.Duration(n) * o.span / time.Duration(o.packets[0]+o.packets[1])
 }
 
 func (d *doubles) add(x doubled) {
@@ -114,7 +114,7 @@ func (s *Session) sendDouble(now Time, x *doubled) bool {
 	}
 	m := c.queue.at(position)
 	from, to := uint32(x.what.b>>32), uint32(x.what.b)
-	if m.settled || m.late || s.repair.balance < float64(to-from) {
+	if m.settled || m.late || c.books.balance < float64(to-from) {
 		return false
 	}
 	m.doubling = true

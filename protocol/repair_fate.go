@@ -90,6 +90,7 @@ func (s *Session) settleHeld(now Time) {
 		p := s.paths.find(c.path)
 		if p == nil || p.loss.rounds(c.expires.Sub(now)) < 1 || r.encoder.Next()-c.sequence >= coverSpan {
 			s.releaseHeld(c)
+			c.due = false
 			need--
 			continue
 		}
@@ -98,6 +99,8 @@ func (s *Session) settleHeld(now Time) {
 		if need > 0 || !p.loss.open(c.symbol) {
 			c.symbol = noPacketNumber // one that is still to leave
 			asks = true
+		} else {
+			c.due = false
 		}
 	}
 	if asks {
@@ -123,11 +126,23 @@ func (r *repairSender) surplus(loss float64) int {
 	return max(int(flying), 0)
 }
 
-// demand has symbols sent at once: n, and as many more as are likely to be lost.
+// demand has symbols sent at once, for the lost packets that are due: n, and as many more as are likely to be lost. The
+// channels of those packets pay.
 func (r *repairSender) demand(n int, loss float64) {
 	n = int(math.Ceil(float64(n) / (1 - min(loss, 0.5))))
 	r.owed += float64(n)
 	r.demanded += n
+	asking := 0
+	for i := range r.covered {
+		if r.covered[i].due {
+			asking++
+		}
+	}
+	for i := range r.covered {
+		if c := &r.covered[i]; c.due {
+			c.payer.books.owed += float64(n) / float64(asking)
+		}
+	}
 }
 
 // answered reports whether no symbol is under way any more that could repair a lost packet.

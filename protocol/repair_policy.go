@@ -32,8 +32,6 @@ const (
 	helpSymbols = 3
 	// planShare of a round trip is how long a plan is good for.
 	planShare = 4
-	// capWindow is the time over which unused allowance can be saved: bursts of loss are seconds apart.
-	capWindow = time.Second
 	// queueRise is how much of the smallest round trip the smoothed one may be above it, minQueueRise how much in
 	// any case, before loss is taken for that of a full queue.
 	queueRise    = 4
@@ -60,7 +58,7 @@ func (s *Session) planFor(now Time, p *path, c *sendChannel) *repairPlan {
 	if p.loss.rate.judged() < priorPackets {
 		loss = max(loss, priorLoss)
 	}
-	limit := s.overheadCap()
+	limit := s.overheadCap(c)
 	if loss == 0 || limit == 0 || p.loss.crowded() {
 		return &c.plan
 	}
@@ -152,8 +150,8 @@ func beyond(n, k, p float64) float64 {
 	return max(0, 1-sum)
 }
 
-// owe notes that a packet was covered, and how many symbols that is worth.
-func (r *repairSender) owe(now Time, ratio float64) {
+// owe notes that a packet was covered, and how many symbols that is worth to its channel.
+func (r *repairSender) owe(now Time, c *sendChannel, ratio float64) {
 	if now.Sub(r.last) > symbolPause || r.last.IsZero() {
 		r.countBurst(now)
 	}
@@ -161,6 +159,7 @@ func (r *repairSender) owe(now Time, ratio float64) {
 	r.last = now
 	had := r.owed
 	r.owed += ratio
+	c.books.owed += ratio
 	if had < 1 && r.owed >= 1 {
 		r.since = now
 	}
@@ -177,85 +176,6 @@ func (r *repairSender) countBurst(now Time) {
 		r.perPause += (pause - r.perPause) / weight
 	}
 	r.burst, r.lastBurst = 0, now
-}
-
-// sentBytes is what a packet has of messages with a deadline, in bytes of frames.
-type sentBytes struct{ first, again int }
-
-func (n *sentBytes) note(bytes int, again bool) {
-	if again {
-		n.again += bytes
-	} else {
-		n.first += bytes
-	}
-}
-
-// accountMessages keeps the books of a packet with messages that have a deadline: what repeats some, and the frame
-// SOURCE, are extra; a packet that only repeats is so as a whole.
-//
-// spec: FEC-36
-func (s *Session) accountMessages(now Time, b *packetBuilder, size int) {
-	sent := s.streams.repairing
-	if sent == (sentBytes{}) {
-		return
-	}
-	r := s.repairing()
-	extra := sent.again
-	switch {
-	case sent.first == 0:
-		extra = size
-	case b.covered:
-		extra += sourceSize
-	}
-	if extra < size {
-		r.earn(now, size-extra, s.overheadCap())
-	}
-	r.spend(extra)
-	if sent.again == 0 {
-		return
-	}
-	for i := range b.pkt.facts {
-		if f := &b.pkt.facts[i]; f.kind == factMessage && s.messages.repeated(f) {
-			s.doubleLast(now, b.path, f)
-		}
-	}
-}
-
-// repeated reports whether a fact of the packet that just left was sent again since it was lost.
-func (m *messagesState) repeated(f *fact) bool {
-	c := m.out[uint16(f.a)]
-	if !c.repairs() || f.a>>16 < c.queue.head {
-		return false
-	}
-	msg := c.queue.at(f.a >> 16)
-	repeated := msg.repeated && !msg.doubling
-	msg.repeated, msg.doubling = false, false
-	return repeated
-}
-
-// earn credits what was sent for the first time.
-func (r *repairState) earn(now Time, bytes int, limit float64) {
-	r.stats.FirstBytes += uint64(bytes)
-	switch since := now.Sub(r.since); {
-	case r.since.IsZero() || since >= 2*capWindow:
-		r.earned, r.packets, r.since, r.span = [2]uint64{}, [2]int{}, now, 0
-	case since >= capWindow:
-		r.earned, r.packets, r.since = [2]uint64{0, r.earned[0]}, [2]int{0, r.packets[0]}, r.since.Add(capWindow)
-	}
-	r.earned[0] += uint64(bytes)
-	r.packets[0]++
-	r.span = now.Sub(r.since)
-	if r.packets[1] > 0 {
-		r.span += capWindow
-	}
-	r.balance = min(r.balance+limit*float64(bytes), limit*float64(r.earned[0]+r.earned[1]))
-}
-
-// spend debits what repair has cost. Retransmissions go in any case, and what they leave is a debt of at most what
-// can be saved.
-func (r *repairState) spend(bytes int) {
-	r.stats.ExtraBytes += uint64(bytes)
-	r.balance = max(r.balance-float64(bytes), -float64(r.earned[0]+r.earned[1]))
 }
 
 // repairDeadline is when a symbol, a copy, or what waits for a symbol is due; 0: nothing is.

