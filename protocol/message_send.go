@@ -187,9 +187,9 @@ func (c *sendChannel) wants() sendQueue {
 		return queueLost
 	case c.sendAt == c.queue.tail:
 		return queueNone
+	case !reliable(c.mode) && (c.queue.at(c.sendAt).sent > 0 || c.next < c.known+wideHalf):
+		return queueLoose
 	case c.queue.at(c.sendAt).sent > 0:
-		return queueLost
-	case !reliable(c.mode) && c.next < c.known+wideHalf:
 		return queueLost
 	case reliable(c.mode) && c.next-c.floor < maxSpan: // spec: MSG-8
 		return queueFresh

@@ -21,8 +21,9 @@ type sendQueue uint8
 
 const (
 	queueNone  sendQueue = iota
-	queueLost            // has lost data, an end without data, or unreliable messages: needs no credit of the session
+	queueLost            // has lost data, or an end without data: needs no credit of the session
 	queueFresh           // has data that was never sent, within its own limit
+	queueLoose           // has messages that are not sent again: needs no credit of the session
 )
 
 // lane is what waits in the scheduler: a stream, or a channel of messages.
@@ -43,22 +44,39 @@ type source interface {
 	appendFrame(b []byte, space int, facts *[]fact) ([]byte, int)
 }
 
-// schedClass is the lanes of one priority that have something to send: two rings.
+// schedClass is the lanes of one priority that have something to send: three rings.
 type schedClass struct {
-	priority    uint8
-	lost, fresh *lane // whose turn it is; nil: nobody waits
+	priority           uint8
+	lost, fresh, loose *lane // whose turn it is; nil: nobody waits
+	lead               int   // bytes by which loose is ahead of the other two, each side's by its weight
 }
 
 func (c *schedClass) ring(q sendQueue) **lane {
-	if q == queueLost {
+	switch q {
+	case queueLost:
 		return &c.lost
+	case queueLoose:
+		return &c.loose
 	}
 	return &c.fresh
 }
 
+// took counts n bytes that a lane of the weight has sent from a ring. A side that has nothing to send collects
+// no more than one turn.
+func (c *schedClass) took(q sendQueue, n int, weight uint16) {
+	const turn = defaultWeight * turnPerWeight
+	n = (n*defaultWeight + int(weight) - 1) / int(weight)
+	if q == queueLoose {
+		c.lead = min(c.lead, turn) + n
+		return
+	}
+	c.lead = max(c.lead, -turn) - n
+}
+
 // scheduler decides which stream or channel sends next: the highest priority first, within a priority
-// retransmissions first, and within those deficit round robin by weight. It holds only lanes that
-// have something to send, so its work does not depend on how many are open.
+// retransmissions first, and within those deficit round robin by weight. Messages that are not sent again take
+// turns with fresh data: they go first while they take less. It holds only lanes that have something to send, so
+// its work does not depend on how many are open.
 type scheduler struct {
 	classes []schedClass // by falling priority; only those with lanes
 }
@@ -78,13 +96,15 @@ func (d *scheduler) pick(credit uint64, latencyOnly bool) *lane {
 		if c.lost != nil {
 			return c.lost
 		}
-		if c.fresh == nil {
-			continue
-		}
-		if uint64(c.fresh.need) <= credit {
+		open := c.fresh != nil && uint64(c.fresh.need) <= credit
+		switch {
+		case c.loose != nil && (!open || c.lead <= 0): // spec: MSG-20
+			return c.loose
+		case open:
 			return c.fresh
+		case c.fresh != nil:
+			credit = 0
 		}
-		credit = 0
 	}
 	return nil
 }
@@ -112,9 +132,14 @@ func (s *lane) budget() int {
 	return int(s.deficit)
 }
 
-// spent takes n bytes from the turn of s, which is at its queue's head, and ends the turn when it is used up.
-func (d *scheduler) spent(s *lane, n int) {
-	if s.next == s {
+// spent takes note of n bytes that s has sent as the head of a queue, and ends its turn when that is used up.
+func (d *scheduler) spent(s *lane, q sendQueue, n int) {
+	i := d.find(s.priority)
+	if i == len(d.classes) || d.classes[i].priority != s.priority {
+		return // it was the last one there
+	}
+	d.classes[i].took(q, n, s.weight)
+	if s.queue != q || s.next == s {
 		return
 	}
 	if s.deficit <= 0 {
@@ -122,7 +147,7 @@ func (d *scheduler) spent(s *lane, n int) {
 	}
 	s.deficit -= int32(n)
 	if s.deficit <= 0 {
-		*d.classes[d.find(s.priority)].ring(s.queue) = s.next
+		*d.classes[i].ring(q) = s.next
 	}
 }
 
@@ -177,7 +202,7 @@ func (d *scheduler) remove(s *lane) {
 		}
 	}
 	s.next, s.prev, s.deficit, s.queue = nil, nil, 0, queueNone
-	if c.lost == nil && c.fresh == nil {
+	if c.lost == nil && c.fresh == nil && c.loose == nil {
 		d.classes = slices.Delete(d.classes, i, i+1)
 	}
 }

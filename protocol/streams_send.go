@@ -244,9 +244,7 @@ func (t *streamsState) appendData(b []byte, max int, facts *[]fact, latencyOnly 
 		}
 		c, ok := s.owner.(*sendChannel)
 		t.patient = ok && !reliable(c.mode) && (first || t.patient)
-		if s.queue == queue {
-			t.sched.spent(s, n)
-		}
+		t.sched.spent(s, queue, n)
 	}
 	return b
 }
