@@ -21,6 +21,9 @@ const (
 	// for it is not acknowledged. Every one of them was provoked by a peer that is there and could
 	// answer; what is not dropped below the oldest outstanding packet would grow as long as it likes.
 	maxUnanswered = 1 << 14
+	// overtakingSpans is how many times as many packets as a round trip has now may leave in the next: a window
+	// doubles in slow start.
+	overtakingSpans = 2
 	// noPacketNumber stands for a largest number where there is none yet. One more than it is 0.
 	noPacketNumber = ^uint64(0)
 )
@@ -173,6 +176,19 @@ func (l *lossState) nextPN() uint64 {
 
 // largestAcked returns the largest number acknowledged, or false when there is none yet.
 func (l *lossState) largestAcked() (uint64, bool) { return l.largest, l.largest != noPacketNumber }
+
+// numberLen returns how many bytes of its number, 1 to 4, packet pn carries. They tell it from what is not acknowledged,
+// and from what may overtake it: what leaves within a round trip, in which the window may double. What is later than
+// that is taken to be lost (RFC 9000, section 17.1).
+// spec: WIRE-43
+func (l *lossState) numberLen(pn uint64) int {
+	largest, acked := l.largestAcked()
+	if !acked {
+		largest = 0
+	}
+	span := max(pn-largest, uint64(l.cc.Window()/l.mtu.current()))
+	return wire.PacketNumberLen(largest+overtakingSpans*span, largest, acked)
+}
 
 // begin returns the record of the next packet, to be filled in. A packet that is not committed was
 // never begun. The pointer is void after the next begin.

@@ -133,8 +133,7 @@ func (s *Session) appendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
 // begin starts a packet on p of at most size bytes.
 func (s *Session) begin(b []byte, p *path, size int) packetBuilder {
 	pkt := p.loss.begin()
-	largest, acked := p.loss.largestAcked()
-	pnLen := wire.PacketNumberLen(pkt.pn, largest, acked)
+	pnLen := p.loss.numberLen(pkt.pn)
 	pb := packetBuilder{buf: b, start: len(b), path: p, pkt: pkt, pnLen: pnLen}
 	pb.buf = wire.AppendShort(pb.buf, p.peerID, pkt.pn, pnLen, s.keys.send.Phase())
 	pb.body = len(pb.buf)
