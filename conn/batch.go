@@ -18,8 +18,9 @@ const (
 
 // batch is a burst of datagrams on its way out, back to back in one buffer.
 type batch struct {
-	buf  []byte
-	msgs []udp.Message
+	buf     []byte
+	msgs    []udp.Message
+	parcels []parcel // of several sessions, in an outbox
 }
 
 var batchPool = sync.Pool{New: func() any {
@@ -35,7 +36,10 @@ func (b *batch) free() {
 	batchPool.Put(b)
 }
 
-func (b *batch) reset() { b.buf, b.msgs = b.buf[:0], b.msgs[:0] }
+func (b *batch) reset() {
+	clear(b.parcels)
+	b.buf, b.msgs, b.parcels = b.buf[:0], b.msgs[:0], b.parcels[:0]
+}
 
 // source is what has datagrams to send: a session, or an endpoint with replies of its own.
 type source interface {

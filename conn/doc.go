@@ -21,8 +21,9 @@
 // wait for each other, nor for streams, which by default send after them. [Session.SendMessage] never waits: a
 // queue that is full is an error. Those who have a goroutine for it receive with [Session.ReceiveMessage] or
 // [Session.ReceiveMessageInto]; programs that work in ticks take everything that came with
-// [Listener.ReceiveBatch] or [Session.ReceiveBatch], send with MessageOptions.More, and end the tick with
-// [Session.Flush], so that what a tick has to say to a peer shares a packet.
+// [Listener.ReceiveBatch], send with MessageOptions.More, and end the tick with [Listener.Flush], so that what a
+// tick has to say to a peer shares a packet, and what it has to say to many peers few system calls. For those who
+// dial many sessions there are [Endpoint.ReceiveBatch] and [Endpoint.Flush].
 //
 // Which to take: streams for what is long and must be complete (files, a world to load, a protocol that exists);
 // messages for what is short, or worth nothing when it is late.
@@ -38,7 +39,7 @@
 //
 // # Locks
 //
-// From the outermost to the innermost: a session's, a listener's, a shard's table, a shard's wheel.
-// A listener's list of sessions with messages is innermost. No lock is held during a system call or while
+// From the outermost to the innermost: a session's, a listener's, a shard's table, a shard's list of sessions that
+// wait for a Flush, a shard's wheel. The lists of sessions with messages are innermost. No lock is held during a system call or while
 // waiting.
 package conn

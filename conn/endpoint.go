@@ -25,6 +25,7 @@ type Endpoint struct {
 	log      *slog.Logger
 	start    time.Time // when the endpoint's clock showed clockStart
 	shards   []*shard
+	mail     mailList // dialed sessions with messages
 
 	listening atomic.Bool  // a listener takes, or has taken, new sessions
 	users     atomic.Int64 // sessions, a listener, a Dial under way, the owner: the last one closes the sockets
@@ -71,13 +72,7 @@ func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, err
 	for i, sock := range socks {
 		sh := &shard{endpoint: e, sock: sock, index: i}
 		sh.timers.clock = e.now
-		sh.timers.fire = func(n *wheelNode, now monotime.Time) {
-			if n.owner == nil {
-				sh.timeout(now)
-				return
-			}
-			n.owner.timeout(now)
-		}
+		sh.timers.fire = sh.wake
 		var err error
 		sh.core, err = protocol.NewEndpoint(e.coreConfig(sh, len(socks), canListen))
 		if err != nil {

@@ -27,3 +27,17 @@ func Resting(s *Session) bool {
 	defer s.mu.Unlock()
 	return s.core.Resting()
 }
+
+// SendTogether has one outbox take what sessions of one endpoint have to send. It returns how many datagrams of how
+// many sessions are in it before anything is written, and writes them.
+func SendTogether(sessions []*Session) (datagrams, senders int) {
+	o := outbox{shard: sessions[0].shard}
+	for _, s := range sessions {
+		s.mu.Lock()
+		o.take(s)
+		s.mu.Unlock()
+	}
+	datagrams, senders = len(o.batch.msgs), len(o.batch.parcels)
+	o.close()
+	return datagrams, senders
+}

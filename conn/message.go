@@ -90,8 +90,9 @@ type MessageOptions struct {
 	// Priority of the channel from now on, beside streams, whose default is 64: higher first. From 128 on
 	// messages may exceed the congestion window by a little and are acknowledged at once. 0: 128.
 	Priority uint8
-	// More says that others follow in this tick: the message may wait for Flush, for a message without More, or
-	// for 5 ms, so that small ones share a packet.
+	// More says that others follow in this tick: the message may wait for Flush, of the session, its listener or its
+	// endpoint, for a message without More, or for 5 ms, so that small ones share a packet and the packets of many
+	// sessions a system call.
 	More bool
 }
 
@@ -112,10 +113,12 @@ type Received struct {
 
 // mailbox is a session's side of its messages.
 type mailbox struct {
-	gate   gate // ReceiveMessage waits for messages
-	posted bool // on the listener's list, or taken off by a ReceiveBatch that comes for the messages
+	gate    gate // ReceiveMessage waits for messages
+	posted  bool // on the list of a ReceiveBatch, or taken off by one that comes for the messages
+	holding bool // there are messages that wait for a Flush
+	held    bool // on the shard's list of sessions with such messages
 
-	listed         bool     // on the listener's list, guarded by the list, as what follows
+	listed         bool     // on the list of a ReceiveBatch, guarded by the list, as what follows
 	before, behind *Session // neighbours on the list
 
 	watched []func(Outcome) // by tag, less 1
@@ -148,7 +151,8 @@ func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 		Channel: o.Channel, Mode: o.Mode, Deadline: o.Deadline, Playout: o.Playout, Goal: o.Goal, OverheadCap: o.OverheadCap, Twice: o.Twice,
 		Priority: o.Priority, Tag: s.mailbox().watch(o.Outcome),
 	}
-	if err := s.core.SendMessage(s.now(), p, options); err != nil {
+	now := s.now()
+	if err := s.core.SendMessage(now, p, options); err != nil {
 		s.mail.unwatch(options.Tag)
 		if errors.Is(err, protocol.ErrSessionClosed) {
 			return newError(err)
@@ -156,7 +160,7 @@ func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 		return err
 	}
 	if o.More {
-		s.wakeAt(s.now().Add(maxHold))
+		s.hold(now)
 		return nil
 	}
 	s.flush()
@@ -255,7 +259,7 @@ func (s *Session) receiveMessage(ctx context.Context, room func(size int) ([]byt
 				return Message{}, err
 			}
 			data, channel, _ := s.core.ReceiveMessage(buf)
-			s.flush() // it may have made room for the peer
+			s.flushCredit()
 			return Message{Channel: channel, Data: data}, nil
 		}
 		if s.err != nil {

@@ -5,7 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// mailList is the accepted sessions of a listener that have messages, those first that have waited longest.
+// mailList is the sessions of a listener, or those that an endpoint has dialed, that have messages, those first that
+// have waited longest.
 type mailList struct {
 	mu          sync.Mutex // innermost: taken after a session's lock, and no other is taken under it
 	first, last *Session
@@ -69,26 +70,26 @@ func (l *mailList) unlink(s *Session) {
 func (s *Session) acceptedBy(l *Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.batch = l
+	s.list = &l.mail
 	if _, _, ok := s.core.NextMessage(); ok {
 		s.post()
 	}
 }
 
-// post puts the session on its listener's list. It stays there until ReceiveBatch takes it or it is over, so
+// post puts the session on its list. It stays there until ReceiveBatch takes it or it is over, so
 // that those who receive in other ways pay for it once.
 func (s *Session) post() {
-	if l := s.batch; l != nil && !s.mailbox().posted {
+	if l := s.list; l != nil && !s.mailbox().posted {
 		s.mail.posted = true
-		l.mail.push(s)
+		l.push(s)
 	}
 }
 
 // unpost takes a session that is over off the list, if nobody comes for what is there: the list would keep in memory
 // every session that ever got a message.
 func (s *Session) unpost() {
-	if l := s.batch; l != nil && s.mail != nil && !l.mail.used.Load() {
-		l.mail.remove(s)
+	if l := s.list; l != nil && s.mail != nil && !l.used.Load() {
+		l.remove(s)
 	}
 }
 
@@ -97,10 +98,15 @@ func (s *Session) unpost() {
 // costs no allocation. When it returns less than len(buf), there were no more. Sessions take turns.
 //
 // It is for servers that work in ticks: everything that came, then SendMessage with More, then Flush.
-func (l *Listener) ReceiveBatch(buf []Received) (n int) {
-	l.mail.used.Store(true)
+func (l *Listener) ReceiveBatch(buf []Received) int { return l.mail.receive(buf) }
+
+// ReceiveBatch is that of a listener for the sessions that were dialed from the endpoint.
+func (e *Endpoint) ReceiveBatch(buf []Received) int { return e.mail.receive(buf) }
+
+func (l *mailList) receive(buf []Received) (n int) {
+	l.used.Store(true)
 	for n < len(buf) {
-		s := l.mail.pop()
+		s := l.pop()
 		if s == nil {
 			break
 		}
@@ -138,7 +144,7 @@ func (s *Session) receiveBatch(buf []Received) (n int) {
 		buf[n] = Received{Session: s, Message: Message{Channel: channel, Data: data}}
 	}
 	if n > 0 {
-		s.flush() // there may be room for the peer now
+		s.flushCredit()
 	}
 	return n
 }

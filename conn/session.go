@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-net/godwit/conn/udp"
 	"github.com/godwit-net/godwit/protocol"
 	"github.com/godwit-net/godwit/protocol/monotime"
 	"github.com/godwit-net/godwit/protocol/wire"
@@ -25,7 +26,7 @@ type Session struct {
 	state  gate          // Dial and Confirmed wait for news of the handshake
 	queues *streamQueues // nil until streams other than stream 0 are used
 	mail   *mailbox      // messages that came, and what became of those sent; nil until they are used
-	batch  *Listener     // whose ReceiveBatch takes the session's messages too; nil: none
+	list   *mailList     // of the ReceiveBatch that takes the session's messages too; nil: of none
 
 	err     error         // why nothing more happens here; kept
 	over    chan struct{} // closed when err is set; made when somebody waits for that
@@ -45,6 +46,7 @@ type Session struct {
 	armed      monotime.Time // when the wheel wakes the session at the latest; 0: it does not
 	node       wheelNode     // guarded by the wheel
 	next, prev *Session      // all sessions of the shard, guarded by the shard
+	routes     int           // where its list begins in the routes of who dispatched to it last, guarded by the shard
 }
 
 // kinds of streams, as indices.
@@ -57,26 +59,23 @@ func newSession(sh *shard, core *protocol.Session, dialed bool) *Session {
 	s := &Session{shard: sh, core: core, dialed: dialed}
 	s.zero.session = s
 	s.node.owner = s
+	if dialed {
+		s.list = &sh.endpoint.mail
+	}
 	return s
 }
 
-// receive hands the session its datagrams of a batch, all those in routes, and sends what follows from
-// them once. It marks them as done.
-func (s *Session) receive(now monotime.Time, routes []routed) {
+// receive hands the session its datagrams of a batch, which begin at first, and has o send what follows from them.
+func (s *Session) receive(now monotime.Time, routes []routed, first int, o *outbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range routes {
-		r := &routes[i]
-		if r.session != s {
-			continue
-		}
-		r.session = nil
-		if r.datagram.Data != nil {
-			s.core.HandleDatagram(now, r.datagram)
+	for i := first; i >= 0; i = routes[i].next {
+		if d := &routes[i].datagram; d.Data != nil {
+			s.core.HandleDatagram(now, *d)
 		}
 	}
 	s.keepToken()
-	s.flush()
+	o.take(s)
 }
 
 // keepToken keeps the proof of address that the server gives once, for the next Dial.
@@ -90,18 +89,21 @@ func (s *Session) keepToken() {
 	}
 }
 
-// timeout wakes the core if it wants to be woken.
-func (s *Session) timeout(now monotime.Time) {
+// timeout wakes the core if it wants to be woken, and has o send what follows from that.
+func (s *Session) timeout(now monotime.Time, o *outbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.armed = 0
 	if s.dead {
 		return
 	}
-	if at, _ := s.core.NextTimeout(); !at.IsZero() && !at.After(now) {
-		s.core.HandleTimeout(now)
+	at, _ := s.core.NextTimeout()
+	if at.IsZero() || at.After(now) {
+		s.wakeAt(at) // it has moved away
+		return
 	}
-	s.flush()
+	s.core.HandleTimeout(now)
+	o.take(s)
 	if s.core.Resting() {
 		s.rest()
 	}
@@ -123,6 +125,7 @@ func (s *Session) rest() {
 // session busy there is no end to that, so whoever has sent maxTurns batches hands the rest to a goroutine:
 // a reader or a wheel has other sessions to look after, and a Close returns at once.
 func (s *Session) flush() {
+	s.letGo()
 	if s.flushing {
 		s.again = true
 		return
@@ -130,7 +133,8 @@ func (s *Session) flush() {
 	s.flushing = true
 	b := newBatch()
 	if s.send(b, maxTurns) {
-		s.sent(b)
+		s.sent()
+		b.free()
 		return
 	}
 	go func() {
@@ -138,8 +142,23 @@ func (s *Session) flush() {
 		defer s.mu.Unlock()
 		for !s.send(b, maxTurns) {
 		}
-		s.sent(b)
+		s.sent()
+		b.free()
 	}()
+}
+
+// letGo notes that nothing waits for a Flush any more: everything is on its way.
+func (s *Session) letGo() {
+	if s.mail != nil {
+		s.mail.holding = false
+	}
+}
+
+// flushCredit tells the peer of room that the application has made by reading.
+func (s *Session) flushCredit() {
+	if s.core.CreditDue() {
+		s.flush()
+	}
 }
 
 // maxTurns is how many batches one caller sends before it hands the rest over: a MiB of data, a millisecond
@@ -163,14 +182,13 @@ func (s *Session) send(b *batch, turns int) (all bool) {
 		s.mu.Unlock()
 		s.shard.write(b)
 		s.mu.Lock()
-		s.tooBig(b)
+		s.tooBig(b.msgs)
 	}
 	return true
 }
 
 // sent ends a flush.
-func (s *Session) sent(b *batch) {
-	b.free()
+func (s *Session) sent() {
 	s.flushing = false
 	if s.quiet != nil {
 		close(s.quiet)
@@ -179,10 +197,10 @@ func (s *Session) sent(b *batch) {
 	s.arm()
 }
 
-// tooBig tells the core which datagrams of a batch the system refused as larger than its interface carries.
-func (s *Session) tooBig(b *batch) {
-	for i := range b.msgs {
-		if m := &b.msgs[i]; m.TooBig {
+// tooBig tells the core which of its datagrams the system refused as larger than its interface carries.
+func (s *Session) tooBig(msgs []udp.Message) {
+	for i := range msgs {
+		if m := &msgs[i]; m.TooBig {
 			s.core.TooBig(s.now(), protocol.AddrPair{Local: m.Local, Remote: m.Remote}, len(m.Data))
 		}
 	}
@@ -427,7 +445,8 @@ func (s *Session) closeTransport(code wire.ErrorCode, reason string) {
 	s.flush()
 }
 
-// Flush sends what can be sent now. Writes do so themselves; it is for programs that work in ticks.
+// Flush sends what can be sent now. Writes do so themselves; it is for programs that work in ticks. Those with many
+// sessions flush them together, with Listener.Flush or Endpoint.Flush.
 func (s *Session) Flush() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

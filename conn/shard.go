@@ -37,6 +37,7 @@ type shard struct {
 	armed monotime.Time // where node is in the wheel; 0: nowhere
 
 	timers timers
+	held   heldList
 
 	handshakes handshakeWorker // does the public-key work; unused by a socket that only dials
 	work       workMeter       // of first packets
@@ -50,10 +51,24 @@ type shard struct {
 	ignored atomic.Uint64 // first packets that came while nobody listened
 }
 
-// routed is a datagram on its way to its session.
+// routed is a datagram on its way to its session. Those of a session in one batch are a list, so that its lock is
+// taken once.
 type routed struct {
-	session  *Session
+	session  *Session // nil: the datagram is in the list of one before
 	datagram protocol.Datagram
+	next     int // in the list, -1: none
+	last     int // of the list that begins here
+}
+
+// route puts a datagram at the end of the list of its session, under the lock of the session's shard.
+func (r *reader) route(s *Session, d protocol.Datagram) {
+	i, head := len(r.routes), s.routes
+	r.routes = append(r.routes, routed{datagram: d, next: -1, last: i})
+	if head < i && r.routes[head].session == s {
+		r.routes[r.routes[head].last].next, r.routes[head].last = i, i
+		return
+	}
+	r.routes[i].session, s.routes = s, i
 }
 
 // reader is the scratch memory of a shard's reading goroutine.
@@ -139,11 +154,13 @@ func datagram(m *udp.Message) protocol.Datagram {
 
 // deliver gives sessions what was dispatched to them, and sends what the endpoints' cores answer.
 func (sh *shard) deliver(r *reader, now monotime.Time) {
+	o := outbox{shard: sh}
 	for i := range r.routes {
 		if s := r.routes[i].session; s != nil {
-			s.receive(now, r.routes[i:])
+			s.receive(now, r.routes, i, &o)
 		}
 	}
+	o.close()
 	clear(r.routes)
 	r.routes = r.routes[:0]
 	for i, touched := range r.touched {
@@ -210,7 +227,7 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
 	}
 	if core != nil {
 		if s, ok := core.Context().(*Session); ok {
-			r.routes = append(r.routes, routed{session: s, datagram: d})
+			r.route(s, d)
 		}
 		return
 	}
@@ -228,7 +245,7 @@ func (sh *shard) collect(r *reader) {
 		if !ok {
 			break
 		}
-		r.routes = append(r.routes, routed{session: sh.add(core, false)})
+		r.route(sh.add(core, false), protocol.Datagram{})
 	}
 	sh.arm()
 }
@@ -332,6 +349,22 @@ func (sh *shard) arm() {
 		sh.armed = at
 		sh.timers.set(&sh.node, at)
 	}
+}
+
+// wake does what the wheel's deadlines were set for.
+func (sh *shard) wake(due []*wheelNode, now monotime.Time) {
+	o := outbox{shard: sh}
+	for _, n := range due {
+		switch n {
+		case &sh.node:
+			sh.timeout(now)
+		case &sh.held.node:
+			sh.release(now, &o)
+		default:
+			n.owner.timeout(now, &o)
+		}
+	}
+	o.close()
 }
 
 // timeout does what the endpoint's core wanted to be woken for.

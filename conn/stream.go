@@ -44,7 +44,7 @@ func (t *Stream) Read(p []byte) (int, error) {
 		}
 		n, err := t.core.Read(p)
 		if n > 0 {
-			s.flush() // it may have made room for the peer
+			s.flushCredit()
 		}
 		if n > 0 || err != nil || len(p) == 0 {
 			return n, t.readError(err)

@@ -11,7 +11,7 @@ import (
 // until the earliest deadline; with none set it does not exist.
 type timers struct {
 	clock func() monotime.Time
-	fire  func(n *wheelNode, now monotime.Time) // what to do for a node that is due; called without the lock
+	fire  func(due []*wheelNode, now monotime.Time) // what to do for nodes that are due; called without the lock
 
 	mu      sync.Mutex
 	wheel   wheel
@@ -68,9 +68,7 @@ func (t *timers) turn() {
 			break
 		}
 		t.mu.Unlock()
-		for _, n := range t.due {
-			t.fire(n, now)
-		}
+		t.fire(t.due, now)
 		clear(t.due)
 		t.mu.Lock()
 	}

@@ -32,7 +32,7 @@ type wheel struct {
 // wheelNode is the place of one deadline in a wheel. Its owner embeds it, so setting a deadline allocates nothing.
 type wheelNode struct {
 	next, prev *wheelNode
-	owner      *Session // nil: the shard's own deadline
+	owner      *Session // nil: a deadline of the shard
 	tick       uint64   // when it is due
 	level      uint8
 	slot       uint8

@@ -43,6 +43,10 @@ func (s *Session) ReceiveMessage(b []byte) (out []byte, channel uint16, ok bool)
 	return s.messages.receive(b)
 }
 
+// CreditDue reports whether the peer should be told of room, for one since the application has read: then the owner
+// drains the session's datagrams.
+func (s *Session) CreditDue() bool { return s.streams.hasControl() }
+
 // PollOutcome returns what became of a message that was sent with a tag.
 func (s *Session) PollOutcome() (tag uint64, o Outcome, ok bool) {
 	if s.messages == nil {
