@@ -32,6 +32,7 @@ type recvWindow struct {
 	update   sentState
 	held     bool // the peer has used it up while the reader waited for a hole to be filled
 	widened  bool // size has grown for a large message since limit was last raised
+	again    bool // the newest limit was lost, and is to be said again
 }
 
 func newRecvWindow(size uint64) recvWindow {
@@ -67,11 +68,12 @@ func (w *recvWindow) used(highest uint64) {
 	w.held = w.held || w.limit-highest <= w.size/heldShare
 }
 
-// raise returns the new limit for the peer. It doubles the window, up to largest, when half of the
+// raise returns the new limit for the peer, end at most. It doubles the window, up to largest, when half of the
 // old one was consumed within two round trips, or within eight if it was used up waiting for a hole.
 // A window that was widened for a large message meanwhile is due though nothing was consumed: it does not double.
-func (w *recvWindow) raise(now Time, rtt time.Duration, largest uint64) uint64 {
+func (w *recvWindow) raise(now Time, rtt time.Duration, largest, end uint64) uint64 {
 	w.update.sent()
+	w.again = false
 	if !w.due() {
 		return w.limit // repeats what was lost
 	}
@@ -83,7 +85,7 @@ func (w *recvWindow) raise(now Time, rtt time.Duration, largest uint64) uint64 {
 		w.size = min(2*w.size, largest)
 	}
 	w.raised, w.held, w.widened = now, false, false
-	w.limit = min(w.consumed+w.size, maxOffset)
+	w.limit = max(w.limit, min(w.consumed+w.size, maxOffset, end))
 	return w.limit
 }
 
@@ -92,7 +94,10 @@ func (w *recvWindow) widen(size uint64) { w.size = max(w.size, size) }
 
 // lost notes that a packet with a limit was lost, and says whether it must be repeated. Only the
 // newest limit counts.
-func (w *recvWindow) lost(limit uint64) bool { return limit == w.limit && w.update.lost() }
+func (w *recvWindow) lost(limit uint64) bool {
+	w.again = limit == w.limit && w.update.lost()
+	return w.again
+}
 
 // acked notes that a packet with a limit arrived. A newer one that is due already stays queued.
 func (w *recvWindow) acked(limit uint64) {

@@ -229,7 +229,7 @@ func TestLimitsSaturate(t *testing.T) { // spec: STR-27
 	require.False(t, w.consume(maxOffset-1), "no limit is higher")
 	w = recvWindow{limit: maxOffset - 10, size: 100, consumed: maxOffset - 100}
 	require.True(t, w.consume(60))
-	require.EqualValues(t, maxOffset, w.raise(1, 0, 100))
+	require.EqualValues(t, maxOffset, w.raise(1, 0, 100, maxOffset))
 	client, _ := newStreamsEnds(t, testLimits())
 	client.handleMaxData(maxOffset)
 	require.NoError(t, client.handle(wire.MaxStreamData{ID: 0, Max: maxOffset}))

@@ -150,7 +150,11 @@ type messagesState struct {
 }
 
 func newMessagesState(t *streamsState, local, remote *wire.Parameters, emit func(EventKind)) *messagesState {
-	return &messagesState{streams: t, local: local, remote: remote, emit: emit}
+	m := &messagesState{streams: t, local: local, remote: remote, emit: emit}
+	for i := range m.inbox.lanes {
+		m.inbox.lanes[i].data.book = &t.book
+	}
+	return m
 }
 
 // deadline returns when timeout should be called; 0: never.

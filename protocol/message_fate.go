@@ -111,7 +111,12 @@ func (c *sendChannel) settle(position uint64, o Outcome) {
 	c.note(m.tag, o)
 	c.forget()
 	c.reschedule()
-	if c.full && c.held() <= c.limit()-c.limit()/writableShare {
+	c.tellRoom()
+}
+
+// tellRoom tells of room when a message was refused for want of it.
+func (c *sendChannel) tellRoom() {
+	if c.full && c.held() <= c.limit()-c.limit()/writableShare && !c.data.book.full() {
 		c.full = false
 		c.messages.emit(EventMessagesWritable)
 	}
@@ -127,7 +132,7 @@ func (c *sendChannel) forget() {
 			c.used += m.charge()
 			skip = skip || m.expired
 		}
-		c.queue.pop()
+		c.pop()
 	}
 	c.sendAt, c.expireAt = max(c.sendAt, c.queue.head), max(c.expireAt, c.queue.head)
 	if skip { // spec: MSG-10
@@ -138,6 +143,11 @@ func (c *sendChannel) forget() {
 		c.acked.release(keptRanges)
 		c.lost.release(keptRanges)
 	}
+}
+
+func (c *sendChannel) pop() {
+	c.queue.pop()
+	c.data.book.add(-outMessageMemory)
 }
 
 // base is the number of the oldest message whose fate is open.
@@ -222,7 +232,7 @@ func (m *messagesState) appendSkips(w *frameWriter) bool {
 // drop forgets everything, since the session has ended.
 func (c *sendChannel) drop() {
 	c.messages.streams.sched.remove(&c.lane)
-	for ; c.queue.len() > 0; c.queue.pop() {
+	for ; c.queue.len() > 0; c.pop() {
 		if m := c.queue.front(); !m.settled {
 			c.note(m.tag, Lost)
 		}

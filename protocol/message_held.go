@@ -15,6 +15,9 @@ type heldRing struct {
 // minHeld is the length of the smallest ring: one word of bits. An empty ring keeps no larger one.
 const minHeld = 64
 
+// memory is what the ring takes in bytes.
+func (r *heldRing) memory() int { return 8*len(r.slots) + 8*(len(r.taken)+len(r.done)) }
+
 func (r *heldRing) bit(number uint64) (word int, mask uint64) {
 	i := number & uint64(len(r.slots)-1)
 	return int(i / 64), 1 << (i % 64)

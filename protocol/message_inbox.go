@@ -39,6 +39,7 @@ func (l *inboxLane) held() int { return int(l.data.len()) + messageCharge*l.entr
 func (b *inbox) begin(c *recvChannel, size int) *inboxLane {
 	l := &b.lanes[laneOf(reliable(c.mode))]
 	l.entries.push(inboxEntry{order: b.order, size: uint32(size), channel: c})
+	l.data.book.add(messageCharge)
 	b.order++
 	return l
 }
@@ -71,6 +72,7 @@ func (b *inbox) next() *inboxLane {
 func (l *inboxLane) drop() {
 	l.data.discard(l.data.start + uint64(l.entries.front().size))
 	l.entries.pop()
+	l.data.book.add(-messageCharge)
 }
 
 // nextMessage returns channel and size of the message that receive gives next.
@@ -113,7 +115,7 @@ func (m *messagesState) tell() {
 }
 
 // bound drops the oldest unreliable messages until those that are left and size more bytes, for a message of
-// channel c, fit into the buffer. It returns false when they cannot.
+// channel c, fit into the buffer, and into what memory there is. It returns false when they cannot.
 //
 // spec: MSG-15
 func (m *messagesState) bound(c *recvChannel, size int) bool {
@@ -130,6 +132,14 @@ func (m *messagesState) bound(c *recvChannel, size int) bool {
 			continue
 		}
 		m.dropOldest()
+	}
+	for book := &m.streams.book; book.full(); { // spec: SESS-26
+		if l.entries.len() == 0 {
+			c.stats.Overflowed++
+			return false
+		}
+		l.entries.front().channel.stats.Overflowed++
+		l.drop()
 	}
 	return true
 }

@@ -86,6 +86,7 @@ func (m *messagesState) handleChannel(f wire.Channel) error {
 		reports:  reporting{at: m.streams.now},
 	}
 	m.in[number] = c
+	m.streams.book.add(channelMemory)
 	m.inOrder = append(m.inOrder, c)
 	return nil
 }
@@ -144,6 +145,7 @@ func (c *recvChannel) use(number uint64) *uint32 {
 		for i, n := c.base, c.base+uint64(len(c.uses)); i < n; i++ {
 			uses[i&(size-1)] = c.uses[i&uint64(len(c.uses)-1)]
 		}
+		c.messages.streams.book.add(4 * (len(uses) - len(c.uses)))
 		c.uses = uses
 	}
 	return &c.uses[number&uint64(len(c.uses)-1)]
@@ -158,6 +160,9 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 	}
 	if number-c.base >= maxSpan { // spec: MSG-8
 		return transportErrorf(wire.ProtocolViolation, wire.FrameMessage, "channel %d: message %d is too far ahead of %d", c.number, number, c.base)
+	}
+	if m.streams.book.full() && !c.fits(number, f) {
+		return nil
 	}
 	u := c.use(number)
 	charge := uint32(f.Total) + messageCharge
@@ -215,6 +220,16 @@ func (c *recvChannel) takeReliable(number uint64, f *wire.Message, a *arrival) e
 	return nil
 }
 
+// fits reports whether a part of a message is taken although the session holds all that it may: one that came before,
+// or one that the application waits for.
+func (c *recvChannel) fits(number uint64, f *wire.Message) bool {
+	if number-c.base < uint64(len(c.uses)) && *c.use(number)&settledUse != 0 {
+		return true
+	}
+	fills := c.messages.inbox.next() == nil && (number == c.order || c.held.at(number) != nil)
+	return c.messages.streams.book.takes(len(f.Data), fills)
+}
+
 // settle marks a number as decided, and moves the base.
 func (c *recvChannel) settle(u *uint32) {
 	*u |= settledUse
@@ -244,7 +259,7 @@ func (m *messagesState) charge(n uint64) error {
 func (c *recvChannel) deliver(number uint64, f *wire.Message, a *arrival) {
 	if c.playout > 0 {
 		h := c.messages.record(number, f, a)
-		h.whole = append(h.whole[:0], f.Data...)
+		c.messages.setWhole(h, append(h.whole[:0], f.Data...))
 		c.give(h)
 		return
 	}
@@ -287,7 +302,9 @@ func (c *recvChannel) hold(number uint64, f *wire.Message, a *arrival) *heldMess
 	if c.deadline > 0 && h.stamped {
 		h.due = c.messages.clock.at(h.source).Add(max(c.deadline, c.playout))
 	}
+	before := c.held.memory()
 	c.held.put(h, c.base)
+	c.messages.streams.book.add(c.held.memory() - before)
 	return h
 }
 
@@ -299,7 +316,9 @@ func (m *messagesState) record(number uint64, f *wire.Message, a *arrival) *held
 		m.free = m.free[:n-1]
 	} else {
 		h = new(heldMessage)
+		m.streams.book.add(heldMessageMemory)
 	}
+	h.parts.book = &m.streams.book
 	h.number, h.total, h.stamped, h.source = number, int(f.Total), f.HasStamp, a.source
 	return h
 }
@@ -316,7 +335,9 @@ func (c *recvChannel) release(number uint64) { c.messages.recycle(c.takeOut(numb
 
 // takeOut takes a message out of those held.
 func (c *recvChannel) takeOut(number uint64) *heldMessage {
-	h, m := c.held.take(number), c.messages
+	m, before := c.messages, c.held.memory()
+	h := c.held.take(number)
+	m.streams.book.add(c.held.memory() - before)
 	if !reliable(c.mode) {
 		m.partial -= h.total + messageCharge
 	}
@@ -329,7 +350,8 @@ func (m *messagesState) recycle(h *heldMessage) {
 	h.parts.truncate(h.parts.start)
 	h.parts = pipe{}
 	whole, got := h.whole[:0], h.got[:0]
-	if cap(whole) > keptWhole {
+	if cap(whole) > keptWhole || len(m.free) == keptHeld {
+		m.setWhole(h, nil)
 		whole = nil
 	}
 	if cap(got) > keptRanges {
@@ -338,6 +360,8 @@ func (m *messagesState) recycle(h *heldMessage) {
 	*h = heldMessage{whole: whole, got: got}
 	if len(m.free) < keptHeld {
 		m.free = append(m.free, h)
+	} else {
+		m.streams.book.add(-heldMessageMemory)
 	}
 }
 
@@ -345,14 +369,20 @@ func (m *messagesState) recycle(h *heldMessage) {
 // its parts, or many messages of which a byte came would each cost a block.
 func (h *heldMessage) small() bool { return h.total <= minBlock }
 
+// setWhole gives a message another piece of memory, or what has become of its own.
+func (m *messagesState) setWhole(h *heldMessage, whole []byte) {
+	m.streams.book.add(cap(whole) - cap(h.whole))
+	h.whole = whole
+}
+
 // store keeps bytes of a message that comes in parts.
-func (h *heldMessage) store(off uint64, data []byte) {
+func (h *heldMessage) store(m *messagesState, off uint64, data []byte) {
 	if !h.small() {
 		h.parts.write(off, data)
 		return
 	}
 	if len(h.whole) < h.total {
-		h.whole = slices.Grow(h.whole[:0], h.total)[:h.total]
+		m.setWhole(h, slices.Grow(h.whole[:0], h.total)[:h.total])
 	}
 	copy(h.whole[off:], data)
 }
@@ -363,7 +393,8 @@ func (h *heldMessage) add(m *messagesState, f *wire.Message) error {
 	end := start + uint64(len(data))
 	if start == 0 && end == f.Total {
 		if len(h.got) == 0 {
-			h.whole, h.done = append(h.whole[:0], data...), true
+			m.setWhole(h, append(h.whole[:0], data...))
+			h.done = true
 			return nil
 		}
 	}
@@ -377,7 +408,7 @@ func (h *heldMessage) add(m *messagesState, f *wire.Message) error {
 			}
 			gapEnd = min(end, h.got[i].Start)
 		}
-		h.store(off, data[off-start:gapEnd-start])
+		h.store(m, off, data[off-start:gapEnd-start])
 		off = gapEnd
 	}
 	m.gaps -= len(h.got)

@@ -94,6 +94,11 @@ func (m *messagesState) send(now Time, p []byte, o *MessageOptions) error {
 		c.full = true
 		return ErrMessageQueueFull
 	}
+	if book := c.data.book; book.full() { // spec: SESS-29
+		c.full = true
+		book.wait(now)
+		return ErrMessageQueueFull
+	}
 	c.setPriority(o.Priority)
 	c.goal, c.cap = o.Goal, o.OverheadCap
 	c.push(now, p, o)
@@ -119,6 +124,8 @@ func (m *messagesState) channelFor(o *MessageOptions) (*sendChannel, error) {
 	}
 	c := &sendChannel{messages: m, number: o.Channel, mode: o.Mode, deadline: deadline, playout: playout}
 	c.lane = lane{owner: c, weight: defaultWeight}
+	c.data.book = &m.streams.book
+	c.data.book.add(channelMemory)
 	m.out[o.Channel] = c
 	m.outOrder = append(m.outOrder, c)
 	return c, nil
@@ -164,6 +171,7 @@ func (c *sendChannel) push(now Time, p []byte, o *MessageOptions) {
 	c.data.write(c.data.end, noByte[:])
 	c.data.write(c.data.end, p)
 	c.queue.push(msg)
+	c.data.book.add(outMessageMemory)
 	c.messages.unsettled++
 	c.reschedule()
 }

@@ -274,9 +274,9 @@ func TestAWindowThatIsWidenedForALargeMessageDoesNotDoubleToo(t *testing.T) { //
 	w.started(t0)
 	s := streamsState{window: w, cfg: streamsConfig{local: &wire.Parameters{MaxChannels: 1, MaxMessageSize: 2000 - messageCharge}}}
 	s.handleDataBlocked(1000)
-	require.EqualValues(t, 4000, s.window.raise(t0+1, time.Second, 1<<20), "nothing was consumed")
+	require.EqualValues(t, 4000, s.window.raise(t0+1, time.Second, 1<<20, maxOffset), "nothing was consumed")
 	s.window.consume(2000)
-	require.EqualValues(t, 10000, s.window.raise(t0+2, time.Second, 1<<20), "half of it within two round trips doubles it")
+	require.EqualValues(t, 10000, s.window.raise(t0+2, time.Second, 1<<20, maxOffset), "half of it within two round trips doubles it")
 }
 
 func TestUnreliableMessagesBeyondTheBufferDropTheOldest(t *testing.T) { // spec: MSG-15

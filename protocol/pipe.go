@@ -15,12 +15,14 @@ type pipe struct {
 	start uint64 // bytes before it are discarded
 	end   uint64 // highest offset written, at least start
 
-	ring *ring // nil while there is no block in it
-	held int   // blocks in the ring
+	ring *ring  // nil while there is no block in it
+	held int32  // blocks in the ring
+	gone uint32 // bytes at the front of small that are discarded
 
-	// small replaces the ring while everything in the pipe lies in [smallBase, smallBase+len(small.data)).
-	small     *block
-	smallBase uint64
+	// small replaces the ring while everything in the pipe fits into it, from start-gone on.
+	small *block
+
+	book *memoryBook // counts the blocks; nil: nobody does
 }
 
 // block is a piece of pooled memory.
@@ -98,6 +100,20 @@ func putRing(r *ring) {
 	}
 }
 
+// smallBase is the offset of the first byte of small.
+func (p *pipe) smallBase() uint64 { return p.start - uint64(p.gone) }
+
+// get takes a block from its pool, and put gives one back.
+func (p *pipe) get(class int) *block {
+	p.book.add(minBlock << class)
+	return getBlock(class)
+}
+
+func (p *pipe) put(b *block) {
+	p.book.add(-len(b.data))
+	putBlock(b)
+}
+
 // len returns the distance between start and end, holes included.
 func (p *pipe) len() uint64 { return p.end - p.start }
 
@@ -126,12 +142,12 @@ func (p *pipe) writeSmall(off, end uint64, data []byte) bool {
 		if span > blockSize/2 {
 			return false
 		}
-		p.small, p.smallBase = getBlock(blockClass(span)), p.start
+		p.small, p.gone = p.get(blockClass(span)), 0
 	}
-	if need := end - p.smallBase; need > uint64(len(p.small.data)) && !p.growSmall(need) {
+	if need := end - p.smallBase(); need > uint64(len(p.small.data)) && !p.growSmall(need) {
 		return false
 	}
-	copy(p.small.data[off-p.smallBase:], data)
+	copy(p.small.data[off-p.smallBase():], data)
 	p.end = max(p.end, end)
 	return true
 }
@@ -139,12 +155,12 @@ func (p *pipe) writeSmall(off, end uint64, data []byte) bool {
 // growSmall makes room for need bytes in the small block. When that is too much for a small block
 // it moves the contents to the ring and returns false.
 func (p *pipe) growSmall(need uint64) bool {
-	old, from := p.small, p.start-p.smallBase
-	content := old.data[from : p.end-p.smallBase]
+	old, from := p.small, uint64(p.gone)
+	content := old.data[from : p.end-p.smallBase()]
 	need -= from
 	fits := need <= blockSize/2
 	if fits {
-		p.small, p.smallBase = getBlock(blockClass(need)), p.start
+		p.small, p.gone = p.get(blockClass(need)), 0
 		copy(p.small.data, content)
 	} else {
 		p.small = nil
@@ -154,7 +170,7 @@ func (p *pipe) growSmall(need uint64) bool {
 			off, content = off+uint64(n), content[n:]
 		}
 	}
-	putBlock(old)
+	p.put(old)
 	return fits
 }
 
@@ -180,7 +196,7 @@ func (p *pipe) reserve(off, end uint64) {
 func (p *pipe) block(index uint64) *block {
 	at := p.ring.at(index)
 	if *at == nil {
-		*at = getBlock(blockClasses - 1)
+		*at = p.get(blockClasses - 1)
 		p.held++
 	}
 	return *at
@@ -189,7 +205,8 @@ func (p *pipe) block(index uint64) *block {
 // view returns bytes from off on: as many as lie together, at least one. They were written before.
 func (p *pipe) view(off uint64) []byte {
 	if p.small != nil {
-		return p.small.data[off-p.smallBase : p.end-p.smallBase]
+		base := p.smallBase()
+		return p.small.data[off-base : p.end-base]
 	}
 	in := off & (blockSize - 1)
 	return (*p.ring.at(off >> blockShift)).data[in:min(blockSize, in+p.end-off)]
@@ -229,6 +246,8 @@ func (p *pipe) discard(off uint64) {
 		for i := p.start >> blockShift; i < off>>blockShift; i++ {
 			p.free(i)
 		}
+	} else {
+		p.gone += uint32(off - p.start)
 	}
 	p.start = off
 }
@@ -251,7 +270,7 @@ func (p *pipe) truncate(off uint64) {
 func (p *pipe) free(index uint64) {
 	at := p.ring.at(index)
 	if *at != nil {
-		putBlock(*at)
+		p.put(*at)
 		*at = nil
 		p.held--
 	}
@@ -260,7 +279,7 @@ func (p *pipe) free(index uint64) {
 // release frees all blocks of a pipe whose bytes are all discarded.
 func (p *pipe) release() {
 	if p.small != nil {
-		putBlock(p.small)
+		p.put(p.small)
 		p.small = nil
 	}
 	for i := 0; p.held > 0; i++ {
@@ -274,7 +293,7 @@ func (p *pipe) release() {
 
 // memory returns the bytes of the blocks that the pipe holds.
 func (p *pipe) memory() int {
-	n := p.held * blockSize
+	n := int(p.held) * blockSize
 	if p.small != nil {
 		n += len(p.small.data)
 	}

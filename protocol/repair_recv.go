@@ -111,7 +111,7 @@ func (s *Session) handleRecovered(now Time, content []byte) {
 		s.fail(now, err)
 		return
 	}
-	if kinds.old { // spec: MSG-7
+	if !s.streams.book.tookAll() || kinds.old { // spec: MSG-7 SESS-26
 		s.repair.stats.RecoveredUnused++
 		return
 	}

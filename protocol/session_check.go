@@ -18,7 +18,7 @@ func (s *Session) CheckInvariants() error {
 			errs = append(errs, fmt.Errorf("path %d: %w", p.id, err))
 		}
 	}
-	return errors.Join(append(errs, s.streams.checkInvariants())...)
+	return errors.Join(append(errs, s.streams.checkInvariants(), s.checkMemory())...)
 }
 
 // checkInvariants compares the sums over all streams with the streams. Of those that are forgotten only

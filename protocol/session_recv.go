@@ -126,6 +126,10 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	if s.repair != nil && s.repair.recv != nil {
 		s.repair.recv.bursts.arrived(p.id, pn)
 	}
+	if !s.streams.book.tookAll() {
+		s.turnAway()
+		return
+	}
 	if kinds.old {
 		return // spec: MSG-7
 	}

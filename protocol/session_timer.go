@@ -19,13 +19,14 @@ const (
 	TimerKeepAlive       // ping
 	TimerMessage         // the deadline of a message passes, or its play-out is due
 	TimerRepair          // a symbol, or the repetition of a message, is due
+	TimerMemory          // something waits for memory
 	TimerRest            // nothing happens: give memory back
 	TimerIdle            // the peer has been silent for too long
 	TimerClose           // the drain period, or the linger of a graceful close, is over
 	numTimers
 )
 
-var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "message", "repair", "rest", "idle", "close"}
+var timerNames = [...]string{"none", "handshake", "loss", "ack", "pace", "path", "key", "keepalive", "message", "repair", "memory", "rest", "idle", "close"}
 
 func (t Timer) String() string {
 	if t < numTimers {
@@ -78,6 +79,7 @@ func (s *Session) NextTimeout() (Time, Timer) {
 	consider(s.keys.dropPrevious, TimerKey)
 	consider(s.idle.ping, TimerKeepAlive)
 	consider(s.stalledPing(), TimerKeepAlive)
+	consider(s.streams.book.retry, TimerMemory)
 	consider(s.idle.rest, TimerRest)
 	consider(s.idle.deadline(s.probeTimeout()), TimerIdle)
 	consider(s.closing.lingerUntil(), TimerClose)
@@ -114,6 +116,7 @@ func (s *Session) HandleTimeout(now Time) {
 	if s.messages != nil {
 		s.messages.timeout(now)
 	}
+	s.memoryTimeout(now)
 	s.expirePreviousKey(now)
 	s.idle.timeout(now)
 	if at := s.stalledPing(); at != 0 && !now.Before(at) {

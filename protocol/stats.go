@@ -14,6 +14,7 @@ type Drops struct {
 	Duplicate  uint64 // seen before, or too old to tell
 	Unexpected uint64 // a handshake packet that nobody waited for
 	Ended      uint64 // the session was over
+	Memory     uint64 // there was no memory for what was in them: the peer sends it again
 }
 
 // SessionCounters is what a session counts. Bytes are of UDP payload.

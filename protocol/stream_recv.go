@@ -158,6 +158,9 @@ func (s *Stream) handleData(off uint64, data []byte, fin bool) error {
 	if r.sized && end > r.final || fin && (r.sized && end != r.final || end < r.highest) {
 		return finalSizeError(s.id, wire.FrameStream) // spec: STR-13
 	}
+	if end > r.ready && len(data) > 0 && !r.canceled && !s.streams.book.takes(len(data), off <= r.ready && r.ready == r.pipe.start) {
+		return nil
+	}
 	if err := s.extend(end, wire.FrameStream); err != nil {
 		return err
 	}

@@ -55,6 +55,7 @@ func (s *Stream) Write(p []byte) (int, error) {
 	n := int(min(s.room(), maxOffset-w.pipe.end, uint64(len(p))))
 	if n < len(p) {
 		w.full = true
+		s.awaitMemory()
 	}
 	w.pipe.write(w.pipe.end, p[:n])
 	s.checkBlocked()
@@ -63,11 +64,13 @@ func (s *Stream) Write(p []byte) (int, error) {
 }
 
 // room returns how many bytes the send buffer takes.
+//
+// spec: SESS-29
 func (s *Stream) room() uint64 {
 	t, w := s.streams, &s.send
 	all := w.pipe.len()
 	missing := all - w.held
-	return min(t.sendBuffer-min(t.sendBuffer, missing), t.heldBuffer-min(t.heldBuffer, all))
+	return min(t.sendBuffer-min(t.sendBuffer, missing), t.heldBuffer-min(t.heldBuffer, all), uint64(t.book.room()))
 }
 
 func (s *Stream) writeError() error {
@@ -313,7 +316,7 @@ func (s *Stream) bytesAcked(start, end uint64) {
 
 // wakeWriter wakes a waiting writer once there is room for a large piece.
 func (s *Stream) wakeWriter() {
-	if s.send.full && s.room() >= s.streams.sendBuffer/writableShare {
+	if s.send.full && (s.send.pipe.len() == 0 || s.room() >= s.streams.sendBuffer/writableShare) && s.room() > 0 {
 		s.wake()
 	}
 }

@@ -30,6 +30,7 @@ type streamsConfig struct {
 type streamsState struct {
 	repairing sentBytes // messages with a deadline in the packet under construction
 	cfg       streamsConfig
+	book      memoryBook
 	zero      *Stream            // stream 0
 	table     map[uint64]*Stream // the others that are not forgotten; made with the first of them
 	sched     scheduler
@@ -148,6 +149,7 @@ func ordinal(id uint64) uint64 {
 func (t *streamsState) newStream(id uint64) *Stream {
 	local, remote := t.cfg.local, t.cfg.remote
 	s := &Stream{id: id, streams: t}
+	s.send.pipe.book, s.recv.pipe.book = &t.book, &t.book
 	s.lane = lane{owner: s, need: 1, priority: defaultPriority, weight: defaultWeight}
 	recv, send := local.MaxStreamDataBidiRemote, remote.MaxStreamDataBidiLocal
 	switch {
@@ -171,6 +173,7 @@ func (t *streamsState) add(id uint64) *Stream {
 		t.table = make(map[uint64]*Stream)
 	}
 	t.table[id] = s
+	t.book.add(streamMemory)
 	return s
 }
 
@@ -238,6 +241,9 @@ func (t *streamsState) find(id uint64, frame wire.FrameType) (*Stream, error) {
 		}
 	case n > t.theirs[kind].limit.value:
 		return nil, transportErrorf(wire.StreamLimit, frame, "stream %d: only %d are allowed", id, t.theirs[kind].limit.value)
+	case n > t.theirs[kind].opened && t.book.room() < streamMemory*int(n-t.theirs[kind].opened):
+		t.book.refused = true // spec: SESS-26
+		return nil, nil
 	default:
 		t.openTo(kind, n)
 	}
@@ -366,7 +372,12 @@ func (t *streamsState) handleStreamsBlocked(bool, uint64) error { return nil }
 
 // consumed gives credit of the session back: the application read n bytes of some stream, or they
 // were dropped for it.
-func (t *streamsState) consumed(n uint64) { t.window.consume(n) }
+func (t *streamsState) consumed(n uint64) {
+	if n > 0 {
+		t.book.filled = 0
+	}
+	t.window.consume(n)
+}
 
 // forget drops a stream whose directions have both ended, and lets the peer open another one for it.
 //
@@ -374,7 +385,10 @@ func (t *streamsState) consumed(n uint64) { t.window.consume(n) }
 func (t *streamsState) forget(s *Stream) {
 	s.forgotten = true
 	t.sched.remove(&s.lane)
-	delete(t.table, s.id)
+	if s.id != 0 {
+		delete(t.table, s.id)
+		t.book.add(-streamMemory)
+	}
 	if s.id == 0 || s.Local() {
 		return
 	}

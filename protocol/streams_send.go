@@ -111,12 +111,8 @@ func (t *streamsState) appendControl(b []byte, max int, facts *[]fact) []byte {
 
 // appendSessionLimits appends what concerns all streams, and says whether all of it fitted.
 func (t *streamsState) appendSessionLimits(w *frameWriter) bool {
-	if t.window.update == sentQueued {
-		if w.limit-len(w.b) < maxControlFrame {
-			return false
-		}
-		v := t.window.raise(t.now, t.rtt, uint64(t.cfg.maxSessionWindow))
-		w.add(wire.MaxData{Max: v}.Append(w.b), fact{kind: factMaxData, a: v})
+	if t.window.update == sentQueued && !t.appendMaxData(w) {
+		return false
 	}
 	if v := &t.dataBlocked; v.queued() {
 		if !w.add(wire.DataBlocked{Limit: v.value}.Append(w.b), fact{kind: factDataBlocked, a: v.value}) {
@@ -139,6 +135,22 @@ func (t *streamsState) appendSessionLimits(w *frameWriter) bool {
 			v.sent()
 		}
 	}
+	return true
+}
+
+// appendMaxData appends the limit on all streams, as far as there is memory for what it lets come, and says whether
+// it fitted.
+func (t *streamsState) appendMaxData(w *frameWriter) bool {
+	if t.heldBack() {
+		t.window.update.acked() // until there is memory
+		return true
+	}
+	if w.limit-len(w.b) < maxControlFrame {
+		return false
+	}
+	end := t.creditEnd()
+	v := t.window.raise(t.now, t.rtt, min(uint64(t.cfg.maxSessionWindow), end-t.received), end)
+	w.add(wire.MaxData{Max: v}.Append(w.b), fact{kind: factMaxData, a: v})
 	return true
 }
 
@@ -166,7 +178,7 @@ func (s *Stream) appendControl(w *frameWriter) bool {
 		if w.limit-len(w.b) < maxControlFrame {
 			return false
 		}
-		v := in.window.raise(t.now, t.rtt, uint64(t.cfg.maxStreamWindow))
+		v := in.window.raise(t.now, t.rtt, uint64(min(t.cfg.maxStreamWindow, t.book.room())), maxOffset)
 		t.window.widen(min(sessionPerStream*in.window.size, uint64(t.cfg.maxSessionWindow)))
 		w.add(wire.MaxStreamData{ID: s.id, Max: v}.Append(w.b), fact{kind: factMaxStreamData, stream: s, a: v})
 	}

@@ -168,3 +168,12 @@ func (d *Decoder) forget(n int) {
 	d.fresh &^= gone
 	d.first += uint16(n)
 }
+
+// Memory returns the bytes that contents and symbols take now.
+func (d *Decoder) Memory() int {
+	n := cap(d.spare.data)
+	for i := range d.places {
+		n += cap(d.places[i].data)
+	}
+	return n
+}

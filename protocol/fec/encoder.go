@@ -82,3 +82,12 @@ func (e *Encoder) check(first uint16, count uint8) {
 		panic(fmt.Sprintf("BUG: a symbol over %d sources from %d, of %d before %d", count, first, e.held, e.next))
 	}
 }
+
+// Memory returns the bytes that contents take now.
+func (e *Encoder) Memory() int {
+	n := 0
+	for i := range e.vectors {
+		n += cap(e.vectors[i])
+	}
+	return n
+}
