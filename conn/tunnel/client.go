@@ -81,9 +81,6 @@ func NewClient(config ClientConfig) (*Client, error) {
 	return c, nil
 }
 
-// overheadCap is what the client's session may spend on repair, in percent.
-func (c *ClientConfig) overheadCap() int { return overheadCap(c.Forwards, c.Reverse) }
-
 // newClient is a client without ports.
 func newClient(config ClientConfig) *Client {
 	c := &Client{log: logger(config.Logger), began: time.Now(), dialer: newDialer()}
@@ -231,7 +228,7 @@ func (c *Client) connConfig() *conn.Config {
 		KeepAlive:     KeepAlive,             // spec: TUN-18
 		MaxStreams:    config.MaxConnections + busyReserve,
 		MessageBuffer: udpMessageBuffer,
-		OverheadCap:   config.overheadCap(),
+		OverheadCap:   maxOverhead, // each forward has its own
 		Logger:        config.Logger,
 	}
 }

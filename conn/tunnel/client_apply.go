@@ -1,8 +1,8 @@
 package tunnel
 
 // Apply replaces the configuration of a client that runs. What is in both configurations goes on with its
-// connections, and those of the rest are reset. Another server, another key, or another most that repair may
-// spend (UDPOptions.Overhead), needs a new session, so that all connections are reset. On an error the old configuration stays in force.
+// connections, and those of the rest are reset. Another server or another key needs a new session, so that all
+// connections are reset. On an error the old configuration stays in force.
 func (c *Client) Apply(config ClientConfig) error {
 	if err := config.Validate(); err != nil {
 		return err
@@ -14,8 +14,7 @@ func (c *Client) Apply(config ClientConfig) error {
 	}
 	old := c.config.Swap(config.withDefaults())
 	if config.Server != old.Server || config.PeerKey != old.PeerKey ||
-		!sameKeys(config.Identity, old.Identity, config.PresharedKey, old.PresharedKey) ||
-		config.overheadCap() != old.overheadCap() {
+		!sameKeys(config.Identity, old.Identity, config.PresharedKey, old.PresharedKey) {
 		c.keeper.redial()
 	}
 	return nil

@@ -90,18 +90,3 @@ func FuzzParseForward(f *testing.F) {
 		require.Equal(t, forward, again)
 	})
 }
-
-func TestTheMostThatAForwardMaySpendHoldsForTheSession(t *testing.T) {
-	for want, list := range map[int][]string{
-		30:  {"tcp://:1=tcp://a:1", "udp://:2=udp://a:2"},
-		-1:  {"udp://:1=udp://a:1?deadline=1s&overhead=0%", "udp://:2=udp://a:2"},
-		10:  {"udp://:1=udp://a:1?deadline=1s&overhead=10%"},
-		100: {"udp://:1=udp://a:1?deadline=1s&overhead=100%", "udp://:2=udp://a:2?deadline=1s"},
-	} {
-		forwards, err := ParseForwards(list)
-		require.NoError(t, err)
-		require.Equal(t, want, newClient(ClientConfig{Forwards: forwards}).connConfig().OverheadCap)
-		require.Equal(t, want, newClient(ClientConfig{Reverse: forwards}).connConfig().OverheadCap)
-	}
-	require.Equal(t, maxOverhead, newServer(ServerConfig{}).connConfig().OverheadCap, "the client decides")
-}

@@ -119,7 +119,7 @@ func (s *Server) connConfig() *conn.Config {
 		MaxStreams:    config.MaxConnections + busyReserve,
 		Authorize:     s.authorize,
 		MessageBuffer: udpMessageBuffer,
-		OverheadCap:   maxOverhead, // the client decides
+		OverheadCap:   maxOverhead, // each flow has its own
 		Logger:        config.Logger,
 	}
 }

@@ -8,9 +8,9 @@ import (
 
 // Priorities of channels. Streams, which carry TCP, have 64.
 const (
-	// plainPriority: UDP goes before TCP, which waits more easily. Below 128, so that its datagrams are not
-	// acknowledged one by one and keep to the congestion window: they are never sent again anyway.
-	plainPriority = 96
+	// plainPriority is that of TCP: a program that sends as much as the path carries (a VPN inside the tunnel) must not
+	// starve the connections beside it. They take turns (MSG-20), and a datagram now and then goes first.
+	plainPriority = 64 // spec: TUN-47
 	// mediaPriority is of the latency class: losses are noticed as soon as they can be.
 	mediaPriority = 128
 	// controlPriority: what opens a flow goes before its datagrams.
@@ -33,6 +33,9 @@ const (
 	// sharedChannels are kept for forwards with other options: flows with an order have a channel each, so that
 	// none waits for another one's losses, until no more than these are left. Then they share.
 	sharedChannels = 16
+	// plainChannels is how many channels the flows without a deadline spread over, so that few wait in the queue of
+	// one that fills its own. A channel costs memory at both ends, and programs for DNS have a flow for each question.
+	plainChannels = 16
 )
 
 // channelClass is what the messages of a channel have in common, for the whole session (MSG-1).
@@ -40,10 +43,11 @@ type channelClass struct {
 	mode     conn.Mode
 	deadline time.Duration
 	playout  time.Duration
+	overhead int // percent; the cap of conn.MessageOptions
 	priority uint8
 }
 
-// carries tells whether a channel with these properties is of the class.
+// carries tells whether a channel of the peer's with these properties may be of the class.
 func (c *channelClass) carries(mode conn.Mode, deadline, playout time.Duration) bool {
 	return c.mode == mode && c.deadline == deadline && c.playout == playout
 }
@@ -51,7 +55,7 @@ func (c *channelClass) carries(mode conn.Mode, deadline, playout time.Duration) 
 // options are those of a message on a channel of the class. With a deadline, its latency is accepted: it is to be met
 // at the lowest cost.
 func (c *channelClass) options(channel uint16) conn.MessageOptions {
-	return conn.MessageOptions{Channel: channel, Mode: c.mode, Deadline: c.deadline, Playout: c.playout, Goal: conn.Economy, Priority: c.priority, More: true}
+	return conn.MessageOptions{Channel: channel, Mode: c.mode, Deadline: c.deadline, Playout: c.playout, Goal: conn.Economy, OverheadCap: c.overhead, Priority: c.priority, More: true}
 }
 
 // classOf returns how a forward's datagrams are carried that fit a packet.
@@ -60,13 +64,17 @@ func classOf(o *UDPOptions) channelClass { // spec: TUN-37
 	case o.Deadline == 0:
 		return channelClass{mode: conn.Unreliable, deadline: plainDeadline, priority: plainPriority}
 	case o.ordered():
-		return channelClass{mode: conn.ReliableOrdered, deadline: o.Deadline, playout: o.Playout, priority: mediaPriority}
+		return mediaClass(conn.ReliableOrdered, o)
 	}
-	return channelClass{mode: conn.ReliableUnordered, deadline: o.Deadline, playout: o.Playout, priority: mediaPriority}
+	return mediaClass(conn.ReliableUnordered, o)
+}
+
+func mediaClass(mode conn.Mode, o *UDPOptions) channelClass {
+	return channelClass{mode: mode, deadline: o.Deadline, playout: o.Playout, overhead: o.overheadCap(), priority: mediaPriority}
 }
 
 // largeClass is how those are carried that do not fit, where nothing else is repaired.
-var largeClass = channelClass{mode: conn.ReliableUnordered, deadline: largeDeadline, priority: plainPriority}
+var largeClass = channelClass{mode: conn.ReliableUnordered, deadline: largeDeadline, overhead: defaultOverhead, priority: plainPriority}
 
 // lanes are the sending channels of one session.
 type lanes struct {
@@ -75,15 +83,31 @@ type lanes struct {
 	next    uint16 // the first channel that has no class; 0 stands for 1
 }
 
+// most is how many channels flows of the class should have, if each can have its own.
+func (c *channelClass) most() int {
+	switch c.mode {
+	case conn.ReliableOrdered:
+		return udpChannels
+	case conn.Unreliable:
+		return plainChannels
+	}
+	return 1
+}
+
 // take returns a channel of the class for one more flow. It fails when all channels have other classes.
 func (l *lanes) take(c channelClass) (channel uint16, ok bool) {
 	l.next = max(l.next, controlChannel+1)
+	have := 0
 	for i := uint16(controlChannel + 1); i < l.next; i++ {
-		if l.classes[i] == c && (!ok || l.used[i] < l.used[channel]) {
+		if l.classes[i] != c {
+			continue
+		}
+		have++
+		if !ok || l.used[i] < l.used[channel] {
 			channel, ok = i, true
 		}
 	}
-	alone := c.mode == conn.ReliableOrdered && l.next < udpChannels-sharedChannels // spec: TUN-38
+	alone := have < c.most() && l.next < udpChannels-sharedChannels // spec: TUN-38
 	if l.next < udpChannels && (!ok || alone && l.used[channel] > 0) {
 		channel, ok = l.next, true
 		l.classes[channel] = c

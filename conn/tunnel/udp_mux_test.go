@@ -328,8 +328,10 @@ func TestRequestsThatCannotBeCarriedAreAnsweredWithTheReason(t *testing.T) {
 		"a token of 1 octet":        {options(0, 4, 0, 1, 1), CodeMalformed},
 		"a token of 17 octets":      {options(append([]byte{0, 4, 0, 17}, make([]byte, 17)...)...), CodeMalformed},
 		"a play-out of 3 octets":    {options(0, 3, 0, 3, 1, 1, 1), CodeMalformed},
+		"an overhead of one octet":  {options(0, 5, 0, 1, 1), CodeMalformed},
+		"an overhead of 301 %":      {options(0, 5, 0, 2, 1, 45), CodeMalformed},
 		"an option that is unknown": {options(0x7f, 9, 0, 2, 1, 1), CodeConnected},
-		"all options":               {options(0, 1, 0, 2, 0, 100, 0, 2, 0, 0, 0, 3, 0, 2, 0, 200), CodeConnected},
+		"all options":               {options(0, 1, 0, 2, 0, 100, 0, 2, 0, 0, 0, 3, 0, 2, 0, 200, 0, 5, 0, 2, 1, 44), CodeConnected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inMux(t, func(t *testing.T, m *udpMux, s *scriptSession, target *recorder) {
@@ -370,24 +372,30 @@ func TestTheServerTakesSoManyFlowsOfASession(t *testing.T) {
 }
 
 func TestAnswersOfTheServerAreCarriedAsTheFlowAsks(t *testing.T) {
-	// spec: TUN-37
+	// spec: TUN-37, TUN-46
 	inMux(t, func(t *testing.T, m *udpMux, s *scriptSession, _ *recorder) {
 		media := UDPOptions{Deadline: 100 * time.Millisecond, Playout: 200 * time.Millisecond}
+		costly, cheap := media, media
+		costly.Overhead, cheap.Overhead = 300, NoOverhead
 		s.control(openMessage(0, allowedTarget))
 		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 2), allowedTarget, &media, flowToken{}))
-		for flow, size := range map[uint64]int{0: 1380, 2: 1380} {
+		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 4), allowedTarget, &costly, flowToken{}))
+		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 6), allowedTarget, &cheap, flowToken{}))
+		for flow, size := range map[uint64]int{0: 1380, 2: 1380, 4: 1380, 6: 1380} {
 			f := m.far[flow]
 			f.answer(append(appendVarint(nil, flow), make([]byte, size)...), size)
 			f.answer(append(appendVarint(nil, flow), make([]byte, 2000)...), 2000)
 		}
 		seen := map[channelClass]bool{}
 		for _, o := range s.kinds {
-			seen[channelClass{o.Mode, o.Deadline, o.Playout, o.Priority}] = true
+			seen[channelClass{o.Mode, o.Deadline, o.Playout, o.OverheadCap, o.Priority}] = true
 		}
 		require.Equal(t, map[channelClass]bool{
-			{conn.Unreliable, plainDeadline, 0, plainPriority}:                   true,
-			{conn.ReliableUnordered, largeDeadline, 0, plainPriority}:            true,
-			{conn.ReliableOrdered, media.Deadline, media.Playout, mediaPriority}: true,
+			{conn.Unreliable, plainDeadline, 0, 0, plainPriority}:                     true,
+			{conn.ReliableUnordered, largeDeadline, 0, 30, plainPriority}:             true,
+			{conn.ReliableOrdered, media.Deadline, media.Playout, 30, mediaPriority}:  true,
+			{conn.ReliableOrdered, media.Deadline, media.Playout, 300, mediaPriority}: true,
+			{conn.ReliableOrdered, media.Deadline, media.Playout, -1, mediaPriority}:  true,
 		}, seen)
 	})
 }

@@ -18,9 +18,8 @@ type UDPOptions struct {
 	// Playout later, so that jitter and repair do not show. 0: as soon as they have come. At least Deadline, which is
 	// the same when it is not given. 1 ms to 30 s, in ms.
 	Playout time.Duration
-	// Overhead is how much repair may add to what the datagrams take without loss, in percent. One session carries all
-	// forwards of a client, so the largest of them holds for all. 0: 30. NoOverhead: what is lost is sent again, and
-	// that is all. At most 300.
+	// Overhead is how much repair may add to what the datagrams of the forward take without loss, in percent. Forwards
+	// with the same options are one in this. 0: 30. NoOverhead: what is lost is sent again, and that is all. At most 300.
 	Overhead int
 	// Unordered gives datagrams out as they come. Without it those of a forward with a Deadline wait, within
 	// it, for the ones before them. Forwards without a Deadline are never ordered.
@@ -38,7 +37,7 @@ const (
 const NoOverhead = -1
 
 const (
-	// defaultOverhead is the UDPOptions.Overhead of forwards that say nothing, in percent.
+	// defaultOverhead is the UDPOptions.Overhead of 0, in percent.
 	defaultOverhead = 30
 )
 
@@ -122,30 +121,12 @@ func parseOverhead(value string) (int, error) {
 	return n, nil
 }
 
-// overheadCap is what the session of a client with these forwards may spend on repair, in percent, as conn.Config
-// wants it: the most that one of them asks for.
-func overheadCap(lists ...[]Forward) int {
-	most, asked := 0, false
-	for _, list := range lists {
-		for _, f := range list {
-			switch {
-			case f.UDP.Deadline == 0:
-				continue
-			case f.UDP.Overhead == 0:
-				most = max(most, defaultOverhead)
-			default:
-				most = max(most, f.UDP.Overhead)
-			}
-			asked = true
-		}
-	}
-	switch {
-	case !asked:
+// overheadCap is what the channels of a forward may spend on repair, in percent, as conn.MessageOptions wants it.
+func (o *UDPOptions) overheadCap() int { // spec: TUN-46
+	if o.Overhead == 0 {
 		return defaultOverhead
-	case most == 0:
-		return -1
 	}
-	return most
+	return o.Overhead
 }
 
 // String is the form that parseUDPOptions reads; empty for the zero value.

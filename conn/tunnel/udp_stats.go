@@ -34,8 +34,8 @@ type UDPStats struct {
 	Repair UDPRepair // of forwards with a deadline
 }
 
-// UDPRepair is what became of the datagrams of all forwards with the same options, in the present session. What was
-// repaired by symbols is in the session's Stats.
+// UDPRepair is what became of the datagrams of all forwards with the same options, in the present session; those from the
+// tunnel are counted together for forwards that differ in Overhead alone. What was repaired by symbols is in the session's Stats.
 type UDPRepair struct {
 	// Datagrams from programs here.
 	SentAgain  uint64  // frames that repeat what was lost
@@ -49,9 +49,9 @@ type UDPRepair struct {
 	QualityIn float64 // 0 to 100, the worst of the channels; 0: not known
 }
 
-// add adds what is known of a channel.
-func (r *UDPRepair) add(c *conn.ChannelStats, class *channelClass) {
-	if s := &c.Sent; s.Open && class.carries(s.Mode, s.Deadline, s.Playout) {
+// add adds what is known of a channel. sent tells whether what is sent on it is of the class.
+func (r *UDPRepair) add(c *conn.ChannelStats, class *channelClass, sent bool) {
+	if s := &c.Sent; s.Open && sent {
 		r.SentAgain += s.Retransmitted
 		r.Expired += s.Expired
 		r.LateThere += s.Peer.Late
@@ -78,9 +78,12 @@ func (m *udpMux) repair(o *UDPOptions) (r UDPRepair) {
 		return r
 	}
 	class := classOf(o)
+	m.mu.Lock()
+	classes := m.lanes.classes
+	m.mu.Unlock()
 	for channel := uint16(controlChannel + 1); channel < udpChannels; channel++ {
 		c := m.session.ChannelStats(channel)
-		r.add(&c, &class)
+		r.add(&c, &class, classes[channel] == class)
 	}
 	return r
 }

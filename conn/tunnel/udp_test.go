@@ -116,6 +116,39 @@ func TestAForwardWithADeadlineRepairsAndKeepsTheOrder(t *testing.T) {
 	})
 }
 
+func TestEachForwardKeepsItsOverhead(t *testing.T) {
+	// spec: TUN-46
+	link := sim.Config{Delay: 25 * time.Millisecond, Loss: 0.1}
+	inUDPWorld(t, link, allowAll, nil, func(t *testing.T, w *udpWorld) {
+		const media = "udp://10.1.0.1:%d=udp://10.2.0.1:5000?deadline=40ms&overhead=%d%%"
+		w.start([]string{fmt.Sprintf(media, 5000, 0), fmt.Sprintf(media, 5001, 100)}, nil)
+		here, there := w.socket(program), w.socket(farPort)
+		exchange := func(port string) { // a stream each way
+			var from string
+			for range 100 {
+				for range 10 {
+					w.send(here, port, string(make([]byte, 1000)))
+					if from != "" {
+						w.send(there, from, string(make([]byte, 1000)))
+					}
+				}
+				if _, a := w.got(there, 20*time.Millisecond); a.IsValid() {
+					from = a.String()
+				}
+			}
+		}
+		symbols := func() (up, down uint64) {
+			return w.sessions[0].Stats().Repair.Symbols, w.serving[0].session.Stats().Repair.Symbols
+		}
+		exchange(nearPort)
+		up, down := symbols()
+		require.Zero(t, up+down, "nothing but sending again")
+		exchange("10.1.0.1:5001")
+		up, down = symbols()
+		require.Greater(t, min(up, down), uint64(50))
+	})
+}
+
 func TestFlowsWithAnOrderDoNotWaitForEachOther(t *testing.T) {
 	// spec: TUN-38
 	var l lanes
@@ -137,6 +170,12 @@ func TestFlowsWithAnOrderDoNotWaitForEachOther(t *testing.T) {
 	require.Equal(t, uint16(7), again, "a channel that nobody uses any more is used again")
 
 	plain := classOf(&UDPOptions{})
+	var empty lanes
+	for i := range 2 * plainChannels {
+		c, ok := empty.take(plain)
+		require.True(t, ok)
+		require.EqualValues(t, 1+i%plainChannels, c, "so that few wait behind one that sends much")
+	}
 	one, ok := l.take(plain)
 	require.True(t, ok)
 	two, ok := l.take(plain)

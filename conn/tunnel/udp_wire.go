@@ -27,6 +27,7 @@ const (
 	optionUnordered = 2 // empty
 	optionPlayout   = 3 // 2 octets: ms
 	optionResume    = 4 // 16 octets: a token
+	optionOverhead  = 5 // 2 octets: percent
 )
 
 // maxFlowID is the largest number of a flow or a listener, which is never used again in its session.
@@ -87,6 +88,10 @@ func appendUDPRequest(b []byte, t Target, o *UDPOptions, resume flowToken) []byt
 	b = appendMillis(b, optionPlayout, o.Playout)
 	if o.Unordered {
 		b = append(b, 0, optionUnordered, 0, 0)
+	}
+	if o.Overhead != 0 {
+		b = append(b, 0, optionOverhead, 0, 2)
+		b = binary.BigEndian.AppendUint16(b, uint16(max(o.Overhead, 0)))
 	}
 	if resume != (flowToken{}) {
 		b = append(b, 0, optionResume, 0, byte(len(resume)))
@@ -209,6 +214,8 @@ func (c *control) setOption(kind uint16, value []byte) bool {
 		return setMillis(&c.udp.Deadline, value)
 	case optionPlayout:
 		return setMillis(&c.udp.Playout, value)
+	case optionOverhead:
+		return setOverhead(&c.udp.Overhead, value)
 	case optionUnordered:
 		c.udp.Unordered = true
 		return len(value) == 0
@@ -224,4 +231,14 @@ func setMillis(d *time.Duration, value []byte) bool {
 	}
 	*d = time.Duration(binary.BigEndian.Uint16(value)) * time.Millisecond
 	return *d >= minDeadline && *d <= maxDeadline
+}
+
+func setOverhead(percent *int, value []byte) bool {
+	if len(value) != 2 {
+		return false
+	}
+	if *percent = int(binary.BigEndian.Uint16(value)); *percent == 0 {
+		*percent = NoOverhead
+	}
+	return *percent <= maxOverhead
 }

@@ -61,8 +61,8 @@ UDP forwards are written udp://LISTEN:PORT=udp://TARGET:PORT?OPTIONS, with range
 is, a datagram that is lost stays lost, as programs for UDP expect. With options, joined by &:
   deadline=150ms  lost datagrams are sent again for so long beyond the delay of the path, and given out in order
   playout=200ms   each is given out so long after it came in, beyond the delay of the path: no jitter
-  overhead=50%    repair may add so much to what they take without loss; 30% unless set, 0% to 300%, the largest of
-                  the client's forwards counts for all
+  overhead=50%    repair may add so much to what they take without loss; 30% unless set, 0% to 300%, where 0% has them
+                  sent again and no more
   ordered=false   they are given out as they come
 
 --reverse has the server listen, where it allows that, and carries the connections to a target that the
