@@ -33,7 +33,8 @@ func beClients(ctx context.Context, server, key string, n int) error {
 	if err != nil {
 		return err
 	}
-	sessions, err := openAll(ctx, e, server, &conn.Config{PeerKey: public, KeepAlive: keepAlive}, n)
+	config := &conn.Config{PeerKey: public, KeepAlive: keepAlive}
+	sessions, err := inParallel(n, func() (*conn.Session, error) { return open(ctx, e, server, config) })
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,8 @@ func beClients(ctx context.Context, server, key string, n int) error {
 	return e.Close()
 }
 
-func openAll(ctx context.Context, e *conn.Endpoint, server string, config *conn.Config, n int) ([]*conn.Session, error) {
+// inParallel opens n sessions, dialers at a time.
+func inParallel(n int, open func() (*conn.Session, error)) ([]*conn.Session, error) {
 	var (
 		wg       sync.WaitGroup
 		mu       sync.Mutex
@@ -62,7 +64,7 @@ func openAll(ctx context.Context, e *conn.Endpoint, server string, config *conn.
 	for range dialers {
 		wg.Go(func() {
 			for range todo {
-				s, err := open(ctx, e, server, config)
+				s, err := open()
 				mu.Lock()
 				if err != nil {
 					failed = errors.Join(failed, err)

@@ -1,8 +1,15 @@
 //go:build linux
 
-// Command scale measures what idle sessions cost a server: it opens many from a process of its own, each of which
-// says something and hears it back, lets all of them be silent but for their keepalives, and looks at the memory and
-// the processor time of the server's process. Then the clients close them, and it looks again.
+// Command scale measures what many sessions cost.
+//
+// Idle ones: it opens many from a process of its own, each of which says something and hears it back, lets all of them
+// be silent but for their keepalives, and looks at the memory and the processor time of the server's process. Then the
+// clients close them, and it looks again.
+//
+// Players of a game, with -game: each sends an input of 32 bytes 20 times a second, reliable and in order, at a moment
+// of its own; the server sends everyone in a room of 100 a snapshot of 300 bytes 20 times a second, each room at a
+// moment of its own. What counts is how late a message is: from when the plan has it leave until the application at
+// the other end has it. Both ends look every millisecond.
 //
 // What it is: the figures of whole processes, as an operator sees them. What it is not: a test; package conn has
 // those, about the heap alone. `make scale` runs it.
@@ -27,10 +34,27 @@ func main() {
 	quiet := flag.Duration("quiet", time.Minute, "how long they are idle before the server is measured")
 	server := flag.String("clients-of", "", "be the clients of the server at this `address`; scale starts itself so")
 	key := flag.String("key", "", "the server's public key")
+	game := flag.String("game", "", "play a game with so `many` players, several with commas between, and no idle sessions")
+	length := flag.Duration("for", 10*time.Second, "how long a game counts")
+	sockets := flag.Int("sockets", 1, "how many sockets the players of a game share")
+	host := flag.String("players-of", "", "be the players of the server at this `address`; scale starts itself so")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *sizes, *quiet, *server, *key); err != nil {
+	err := func() error {
+		switch {
+		case *host != "":
+			n, err := strconv.Atoi(*game)
+			if err != nil {
+				return err
+			}
+			return bePlayers(ctx, *host, *key, n, *length, *sockets)
+		case *game != "":
+			return playGames(ctx, *game, *length, *sockets)
+		}
+		return run(ctx, *sizes, *quiet, *server, *key)
+	}()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "scale:", err)
 		os.Exit(1)
 	}
