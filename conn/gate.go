@@ -19,6 +19,7 @@ type gate struct {
 	queued int32         // callers waiting for their turn
 	busy   bool          // a caller is inside
 	opened bool          // since the caller inside last looked
+	waits  bool          // the caller inside waits
 }
 
 // enter waits for this caller's turn. If stop ends first, it returns stop's error and the caller is not inside.
@@ -61,7 +62,9 @@ func (g *gate) wait(mu *sync.Mutex, stop *stop) error {
 	}
 	if !g.opened {
 		over := stop.begin()
+		g.waits = true
 		err := stop.wait(mu, g.wake, over)
+		g.waits = false
 		stop.done()
 		if err != nil {
 			return err
@@ -71,12 +74,13 @@ func (g *gate) wait(mu *sync.Mutex, stop *stop) error {
 	return nil
 }
 
-// open wakes the caller inside.
-func (g *gate) open() {
+// open wakes the caller inside. It reports whether one waited.
+func (g *gate) open() bool {
 	g.opened = true
 	if g.wake != nil {
 		signal(g.wake)
 	}
+	return g.waits
 }
 
 // rest gives memory back while nobody waits.

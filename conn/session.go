@@ -39,6 +39,7 @@ type Session struct {
 	dialed   bool          // this end is the client
 	ready    bool          // streams can be used
 	dead     bool          // the core has nothing left to do
+	woke     bool          // a reader of a stream, with the batch that is being received
 	flushing bool          // somebody sends the session's datagrams
 	again    bool          // and there may be more of them
 	quiet    chan struct{} // closed when nobody sends any more; made when somebody waits for that
@@ -75,6 +76,12 @@ func (s *Session) receive(now monotime.Time, routes []routed, first int, o *outb
 		}
 	}
 	s.keepToken()
+	s.woke = false
+	s.deliver()
+	if s.woke && s.core.CanWait() {
+		s.arm() // what the reader answers takes the acknowledgement along
+		return
+	}
 	o.take(s)
 }
 
@@ -257,8 +264,8 @@ func (s *Session) event(e *protocol.Event) {
 	case protocol.EventStreamOpened:
 		s.opened(e.Stream)
 	case protocol.EventStreamReadable:
-		if t, ok := e.Stream.Context().(*Stream); ok {
-			t.reading.open()
+		if t, ok := e.Stream.Context().(*Stream); ok && t.reading.open() {
+			s.woke = true
 		}
 	case protocol.EventStreamWritable:
 		if t, ok := e.Stream.Context().(*Stream); ok {

@@ -49,6 +49,9 @@ func (t *Stream) Read(p []byte) (int, error) {
 		if n > 0 || err != nil || len(p) == 0 {
 			return n, t.readError(err)
 		}
+		if s.core.OwesAck() {
+			s.flush() // nothing that was said since has taken it along
+		}
 		if err := t.reading.wait(&s.mu, &stop); err != nil {
 			return 0, err
 		}

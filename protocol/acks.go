@@ -49,6 +49,7 @@ type ackState struct {
 	hasECN bool // ecn has something to say
 	fixed  bool // the peer has asked for a delay of its own
 	now    bool // what waits, without delay
+	asked  bool // what waits is stream data whose sender asked for it: its reader may answer
 }
 
 func (a *ackState) init(maxDelay time.Duration) {
@@ -89,13 +90,22 @@ func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn w
 		return
 	}
 	a.waiting++ // spec: REL-1
-	if a.due.IsZero() {
-		a.due = now.Add(a.delay)
+	if due := now.Add(a.delay); a.due.IsZero() || due.Before(a.due) {
+		a.due = due
 	}
 	// A gap or a packet out of order is news that the sender's loss detection waits for, and so is
 	// a mark of congestion.
 	if immediate || pn != next || ecn == wire.CE { // spec: REL-2
 		a.now = true
+	}
+}
+
+// ask notes that the sender of stream data that just came asked for an acknowledgement. Its owner may hold it
+// back for the answer of the data's reader.
+func (a *ackState) ask(now Time) {
+	a.asked = true
+	if a.waiting == 1 {
+		a.due = now.Add(a.maxDelay) // spec: REL-43
 	}
 }
 
@@ -130,9 +140,12 @@ func (a *ackState) count(ecn wire.ECN) {
 // pending reports whether something wants to be acknowledged.
 func (a *ackState) pending() bool { return a.waiting > 0 || a.now && len(a.seen) > 0 }
 
+// canWait reports whether no acknowledgement is due but one that may wait for an answer.
+func (a *ackState) canWait() bool { return !a.now && a.waiting < a.threshold }
+
 // shouldSend reports whether an acknowledgement is due, in a packet of its own if need be.
 func (a *ackState) shouldSend(now Time) bool {
-	return a.pending() && (a.now || a.waiting >= a.threshold || !a.due.IsZero() && !now.Before(a.due))
+	return a.pending() && (a.now || a.asked || a.waiting >= a.threshold || !a.due.IsZero() && !now.Before(a.due))
 }
 
 // deadline returns when an acknowledgement will be due, 0: none waits.
@@ -191,7 +204,7 @@ func (a *ackState) append(b []byte, now Time, path uint64, size int) (out []byte
 const maxRangeSize = 2 * 8
 
 // sent notes that a packet with the acknowledgement left.
-func (a *ackState) sent(uint64) { a.waiting, a.now, a.due = 0, false, 0 }
+func (a *ackState) sent(uint64) { a.waiting, a.now, a.asked, a.due = 0, false, false, 0 }
 
 // ackedAck notes that the frame with this token has arrived. History is then dropped up to where the
 // frame before it ended: a packet that came late, between the two, stays in at least one more frame.

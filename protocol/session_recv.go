@@ -136,7 +136,11 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	if kinds.source {
 		s.takeSource(p, pn, &kinds)
 	}
-	p.acks.receive(now, pn, kinds.eliciting, kinds.immediate, d.ECN)
+	asked := kinds.immediate && kinds.stream && !kinds.message
+	p.acks.receive(now, pn, kinds.eliciting, kinds.immediate && !asked, d.ECN)
+	if asked {
+		p.acks.ask(now)
+	}
 	if kinds.eliciting {
 		p.acks.expect(now, kinds.stream && !kinds.immediate, p.loss.rtt.smoothed)
 	}

@@ -264,6 +264,23 @@ func (s *Session) wantsToSend() bool {
 	return s.streams.hasData() || s.streams.hasControl() || s.hasSkips() || s.copiesDue() || s.control.pending() || s.ids.pending()
 }
 
+// CanWait reports whether nothing is to be sent now, but perhaps an acknowledgement for which the peer asked
+// with stream data. An owner that has just woken the reader of that data may wait for what the reader answers,
+// until NextTimeout at the latest: the answer takes the acknowledgement along.
+//
+// spec: REL-43
+func (s *Session) CanWait() bool {
+	if s.state != stateEstablished || s.hs != nil || s.early != nil || s.unissued || len(s.paths.list) != 1 || s.repair != nil {
+		return false
+	}
+	p := s.paths.active
+	return p.validated && p.moving == nil && p.response == nil && p.loss.probesWanted == 0 &&
+		p.acks.canWait() && !s.wantsToSend() && !s.idle.pingDue
+}
+
+// OwesAck reports whether an acknowledgement waits for which the peer asked.
+func (s *Session) OwesAck() bool { return s.paths.active.acks.asked }
+
 // nothingToSend tells congestion control that the application, not the network, is the limit.
 func (s *Session) nothingToSend(p *path, bulk bool) {
 	if bulk && !s.streams.hasData() {
