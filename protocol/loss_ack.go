@@ -231,6 +231,7 @@ func (l *lossState) reportAcked(now Time) {
 		return
 	}
 	rate, round := l.sampler.Sample(l.rtt.min())
+	l.reorder.fates += l.pass.packets
 	if round {
 		l.reorder.round(&l.rtt)
 		l.ecn.round()

@@ -235,19 +235,32 @@ func TestTheReorderingWindowGrowsToWhatWouldHaveBeenEnough(t *testing.T) {
 // spec: REL-12
 func TestAGrownReorderingWindowShrinksWhenNothingIsReordered(t *testing.T) {
 	s := newSender(t)
-	s.l.reorder.extra = 40 * time.Millisecond
-	for range 16 {
-		s.sendOne()
+	round := func() {
+		s.send(reorderFates, 0)
 		s.advance(testRTT)
 		s.ack(0, s.l.list.next)
+	}
+	s.l.reorder.extra = 40 * time.Millisecond
+	for range 16 {
+		round()
 	}
 	require.InDelta(t, 14, s.l.reorder.extra.Milliseconds(), 1, "a sixteenth a round trip")
 	for range 60 {
+		round()
+	}
+	require.Zero(t, s.l.reorder.extra)
+}
+
+// spec: REL-12
+func TestAFewPacketsARoundTripShrinkTheReorderingWindowSlowly(t *testing.T) {
+	s := newSender(t)
+	s.l.reorder.extra = 40 * time.Millisecond
+	for range reorderFates {
 		s.sendOne()
 		s.advance(testRTT)
 		s.ack(0, s.l.list.next)
 	}
-	require.Zero(t, s.l.reorder.extra)
+	require.Equal(t, 37500*time.Microsecond, s.l.reorder.extra, "one step for all of them")
 }
 
 // spec: REL-13

@@ -21,7 +21,6 @@ var shortfalls = []shortfall{
 	{"worldload dsl 0.25 BDP", Moved, ownQueue},
 	{"worldload dsl 4 BDP", Moved, ownQueue},
 	{"worldload dsl loss 1 %", Moved, ownQueue},
-	{"message jitter10", Needless, "messages that come later than the reordering window are taken for lost; why it grows no further was not looked into"},
 }
 
 const (
