@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	// batchBytes is how much one turn of sending builds before it is written, what one segmented write of
-	// Linux takes. More would only make others wait for the lock.
-	batchBytes = 64 << 10
-	// batchDatagrams bounds a turn of small datagrams likewise.
-	batchDatagrams = 64
+	// batchRuns is how many segmented writes one turn of sending is made for. More would only make others
+	// wait for the lock.
+	batchRuns = 2
+	// batchBytes is the room for a turn, the last datagram of which may be of any size.
+	batchBytes = (batchRuns + 1) * udp.MaxDatagram
 )
 
 // batch is a burst of datagrams on its way out, back to back in one buffer.
@@ -24,8 +24,7 @@ type batch struct {
 }
 
 var batchPool = sync.Pool{New: func() any {
-	// The last datagram may begin just below batchBytes.
-	return &batch{buf: make([]byte, 0, batchBytes+udp.MaxDatagram), msgs: make([]udp.Message, 0, batchDatagrams)}
+	return &batch{buf: make([]byte, 0, batchBytes), msgs: make([]udp.Message, 0, batchRuns*udp.MaxRun)}
 }}
 
 func newBatch() *batch { return batchPool.Get().(*batch) }
@@ -46,21 +45,48 @@ type source interface {
 	AppendDatagram(now monotime.Time, b []byte) ([]byte, protocol.Meta, bool)
 }
 
+// bulkSource is a source that makes many datagrams of one kind at once: a session.
+type bulkSource interface {
+	AppendMore(now monotime.Time, b []byte, meta protocol.Meta, size, max int) ([]byte, int)
+}
+
+// room returns how many more datagrams of the size of the last one make a whole number of segmented writes.
+// One more than that would be a write of its own.
+func (b *batch) room(size int) int {
+	return min(batchRuns*udp.RunLength(size)-len(b.msgs), (batchBytes-udp.MaxDatagram-len(b.buf)+size)/size)
+}
+
 // fill takes datagrams from src until there are no more (false) or the batch is full (true).
 func (b *batch) fill(now monotime.Time, src source) (more bool) {
-	for len(b.buf) < batchBytes && len(b.msgs) < batchDatagrams {
+	bulk, _ := src.(bulkSource)
+	for {
 		start := len(b.buf)
 		buf, meta, ok := src.AppendDatagram(now, b.buf)
 		if !ok {
 			return false
 		}
-		b.buf = buf
-		b.msgs = append(b.msgs, udp.Message{
-			Data:   buf[start:len(buf):len(buf)],
-			Remote: meta.Addr.Remote,
-			Local:  meta.Addr.Local,
-			ECN:    uint8(meta.ECN),
-		})
+		size := len(buf) - start
+		b.add(buf, &meta, size)
+		if room := b.room(size); room > 0 && bulk != nil {
+			buf, n := bulk.AppendMore(now, b.buf, meta, size, room)
+			for range n {
+				b.add(buf, &meta, size)
+			}
+		}
+		if b.room(size) <= 0 {
+			return true
+		}
 	}
-	return true
+}
+
+// add takes the next datagram in buf, which begins with all those of b.
+func (b *batch) add(buf []byte, meta *protocol.Meta, size int) {
+	end := len(b.buf) + size
+	b.msgs = append(b.msgs, udp.Message{
+		Data:   buf[len(b.buf):end:end],
+		Remote: meta.Addr.Remote,
+		Local:  meta.Addr.Local,
+		ECN:    uint8(meta.ECN),
+	})
+	b.buf = buf[:end]
 }

@@ -18,7 +18,7 @@ func benchmarkBulk(b *testing.B, size int) {
 	p := newPair(b, func(c, s *Config, _ *EndpointConfig) { c.MaxDatagram, s.MaxDatagram = size, size })
 	p.connect()
 	p.transfer(p.cs.Stream0(), func() *Stream { return p.ss.Stream0() }, 4<<20, false)
-	e := exchanger{p: p, now: p.now, chunk: make([]byte, 64<<10), read: make([]byte, 64<<10)}
+	e := exchanger{p: p, now: p.now, chunk: make([]byte, 64<<10), read: make([]byte, 64<<10), bufs: make([]byte, 0, 4<<20)}
 	b.SetBytes(int64(len(e.chunk)))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -33,8 +33,8 @@ type exchanger struct {
 	p           *pair
 	now         Time
 	chunk, read []byte
-	bufs        [][]byte
-	n           int
+	bufs        []byte
+	sizes       []int
 }
 
 func (e *exchanger) chunkThrough() {
@@ -59,28 +59,32 @@ func (e *exchanger) chunkThrough() {
 
 // flow hands everything that from wants to send to to, as one batch.
 func (e *exchanger) flow(from, to *Session) int {
-	e.n = 0
+	buf, sizes := e.bufs[:0], e.sizes[:0]
 	for {
-		if e.n == len(e.bufs) {
-			e.bufs = append(e.bufs, make([]byte, 0, 65536))
-		}
-		b, _, ok := from.AppendDatagram(e.now, e.bufs[e.n][:0])
+		start := len(buf)
+		b, meta, ok := from.AppendDatagram(e.now, buf)
 		if !ok {
 			break
 		}
-		e.bufs[e.n] = b
-		e.n++
-		e.now++
+		size := len(b) - start
+		b, n := from.AppendMore(e.now, b, meta, size, 44)
+		buf = b
+		for range n + 1 {
+			sizes = append(sizes, size)
+		}
+		e.now += Time(n + 1)
 	}
-	for i := range e.n {
-		to.HandleDatagram(e.now, Datagram{Data: e.bufs[i], Addr: to.paths.active.addr})
+	e.bufs, e.sizes = buf, sizes
+	for _, size := range sizes {
+		to.HandleDatagram(e.now, Datagram{Data: buf[:size:size], Addr: to.paths.active.addr})
+		buf = buf[size:]
 	}
 	for _, s := range []*Session{from, to} {
 		for ok := true; ok; {
 			_, ok = s.PollEvent()
 		}
 	}
-	return e.n
+	return len(sizes)
 }
 
 // BenchmarkRequest asks 100 bytes and is answered 4,000, cryptography included, with nothing between the two

@@ -40,6 +40,8 @@ type pair struct {
 	attacker netip.AddrPort
 	relay    func(wireItem)
 	count    [2]int // datagrams so far, to server and to client
+	more     int    // how many datagrams AppendMore is asked for at once
+	ran      int    // how many it gave
 
 	events map[*Session][]Event
 }
@@ -129,6 +131,11 @@ func (p *pair) drainSession(s *Session, toServer bool) {
 			}
 		}
 		p.send(toServer, from, m.Addr.Remote, b)
+		more, n := s.AppendMore(p.now, make([]byte, 0, p.more*len(b)), m, len(b), p.more)
+		p.ran += n
+		for size := len(b); len(more) > 0; more = more[size:] {
+			p.send(toServer, from, m.Addr.Remote, more[:size])
+		}
 	}
 	for {
 		e, ok := s.PollEvent()

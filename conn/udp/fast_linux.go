@@ -13,11 +13,6 @@ import (
 )
 
 const (
-	// maxSegments is how many datagrams one segmented write may hold (UDP_MAX_SEGMENTS before Linux 6.9;
-	// later ones take 128).
-	maxSegments = 64
-	// maxSegmented bounds their sum: the length field of an IP packet, less the headers of IPv6 and UDP.
-	maxSegmented = 65535 - 40 - 8
 	// maxCalls is how many buffers one sendmmsg or recvmmsg moves.
 	maxCalls = 64
 )

@@ -23,7 +23,7 @@ type call struct {
 type writeBatch struct {
 	hdrs  [maxCalls]mmsghdr
 	calls [maxCalls]call
-	iovs  [2 * maxSegments]unix.Iovec
+	iovs  [2 * MaxRun]unix.Iovec
 
 	// send is sendmmsg with its argument and result: package net calls it with the descriptor.
 	send     func(fd uintptr) bool
@@ -107,22 +107,39 @@ func (w *writeBatch) prepare(s *Socket, msgs []Message) (n int, stop bool) {
 			oob = appendSegment(oob, len(m.Data))
 		}
 		c.count = count
-		iov := w.iovs[iovs : iovs+count]
-		for i := range iov {
-			iov[i].Base = unsafe.SliceData(msgs[i].Data)
-			iov[i].SetLen(len(msgs[i].Data))
-		}
-		h.hdr = unix.Msghdr{Name: &c.name[0], Namelen: length, Iov: &iov[0]}
-		h.hdr.SetIovlen(count)
+		pieces := gather(w.iovs[iovs:iovs], msgs[:count])
+		h.hdr = unix.Msghdr{Name: &c.name[0], Namelen: length, Iov: &w.iovs[iovs]}
+		h.hdr.SetIovlen(pieces)
 		if len(oob) > 0 {
 			h.hdr.Control = &oob[0]
 			h.hdr.SetControllen(len(oob))
 		}
-		iovs += count
+		iovs += pieces
 		msgs = msgs[count:]
 		n++
 	}
 	return n, false
+}
+
+// gather appends where the data of messages lies to iovs, which has room for one piece each, and returns the
+// number of pieces. Datagrams that lie back to back are one piece: the system looks at each.
+func gather(iovs []unix.Iovec, msgs []Message) (pieces int) {
+	var end uintptr
+	size := 0
+	for i := range msgs {
+		data := msgs[i].Data
+		at := unsafe.SliceData(data)
+		if n := len(iovs); n > 0 && uintptr(unsafe.Pointer(at)) == end {
+			size += len(data)
+			iovs[n-1].SetLen(size)
+		} else {
+			size = len(data)
+			iovs = append(iovs, unix.Iovec{Base: at})
+			iovs[n].SetLen(size)
+		}
+		end = uintptr(unsafe.Pointer(at)) + uintptr(len(data))
+	}
+	return len(iovs)
 }
 
 // run returns how many messages at the front may leave as one buffer: to one peer, from one address, with
@@ -134,18 +151,18 @@ func run(msgs []Message) int {
 		return 1
 	}
 	sum := size
-	for n := 1; n < len(msgs) && n < maxSegments; n++ {
+	for n := 1; n < len(msgs) && n < MaxRun; n++ {
 		m := &msgs[n]
 		sum += len(m.Data)
-		if m.Remote != first.Remote || m.Local != first.Local || m.ECN != first.ECN ||
-			len(m.Data) > size || len(m.Data) == 0 || sum > maxSegmented {
+		if len(m.Data) > size || len(m.Data) == 0 || sum > maxRunBytes || m.ECN != first.ECN ||
+			m.Remote != first.Remote || m.Local != first.Local {
 			return n
 		}
 		if len(m.Data) < size {
 			return n + 1
 		}
 	}
-	return min(len(msgs), maxSegments)
+	return min(len(msgs), MaxRun)
 }
 
 // appendSegment adds the control message that has the system cut a buffer into datagrams of size bytes.

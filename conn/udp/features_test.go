@@ -90,7 +90,24 @@ func randomBatch(rng *rand.Rand, peers []*socket) (msgs []Message) {
 			}
 		}
 	}
+	if rng.IntN(2) == 0 {
+		layBackToBack(msgs[:150])
+	}
 	return msgs[:150]
+}
+
+// layBackToBack moves the data of messages into one buffer, as sessions build them.
+func layBackToBack(msgs []Message) {
+	size := 0
+	for _, m := range msgs {
+		size += len(m.Data)
+	}
+	buf := make([]byte, 0, size)
+	for i := range msgs {
+		start := len(buf)
+		buf = append(buf, msgs[i].Data...)
+		msgs[i].Data = buf[start:len(buf):len(buf)]
+	}
 }
 
 func TestReadsOfManyPeersCarryTheirSources(t *testing.T) {

@@ -6,6 +6,19 @@ import (
 	"sync"
 )
 
+const (
+	// MaxRun is how many datagrams one segmented write may hold (UDP_MAX_SEGMENTS before Linux 6.9; later
+	// ones take 128).
+	MaxRun = 64
+	// maxRunBytes bounds their sum: the length field of an IP packet, less the headers of IPv6 and UDP.
+	maxRunBytes = 65535 - 40 - 8
+)
+
+// RunLength returns how many datagrams of size bytes one segmented write holds, at least one.
+func RunLength(size int) int {
+	return max(1, min(MaxRun, maxRunBytes/max(size, 1)))
+}
+
 // oobPool holds the space for control data of a batch: on the stack it would escape through the socket's
 // interface, an allocation for each batch.
 var oobPool = sync.Pool{New: func() any { return new([oobSize]byte) }}

@@ -40,6 +40,7 @@ type Node struct {
 	turns    uint64
 	armed    monotime.Time
 	buf      []byte
+	more     []byte // scratch of appendMore
 	ledgers  map[netip.AddrPort]*ledger
 	down     bool
 }
@@ -222,16 +223,35 @@ func (n *Node) drainReplies() {
 	n.violation("the endpoint does not stop to reply")
 }
 
+// sendOf sends a datagram of a session.
+func (n *Node) sendOf(d *driven, data []byte, meta protocol.Meta) {
+	d.sent++
+	d.bytes += uint64(len(data))
+	n.prove(d)
+	n.send(data, meta)
+}
+
+// appendMore sends what the session has more of the kind that it has just given: a few datagrams of that size.
+func (n *Node) appendMore(d *driven, meta protocol.Meta, size int) {
+	const most = 10
+	b, count := d.AppendMore(n.Now(), slices.Grow(n.more[:0], most*size), meta, size, most)
+	if len(b) != count*size {
+		n.violation("%d datagrams of %d bytes have %d", count, size, len(b))
+	}
+	n.more = b
+	for ; len(b) > 0; b = b[size:] {
+		n.sendOf(d, b[:size], meta)
+	}
+}
+
 // drive drains datagrams and events of a session until there is nothing more, and arms its timeout.
 func (n *Node) drive(d *driven) {
 	for range maxDatagramsAtOnce {
 		b, meta, ok := d.AppendDatagram(n.Now(), n.scratch())
 		if ok {
 			data := n.checkAppended(b)
-			d.sent++
-			d.bytes += uint64(len(data))
-			n.prove(d)
-			n.send(data, meta)
+			n.sendOf(d, data, meta)
+			n.appendMore(d, meta, len(data))
 			continue
 		}
 		e, ok := d.PollEvent()
