@@ -41,9 +41,10 @@ func NewHeaderKey(suite Suite, secret *Secret) *HeaderKey {
 }
 
 func newHeaderKey(suite Suite, secret *Secret, l *labels) *HeaderKey {
-	key := ExpandLabel(l.prefix, secret[:], l.hp, nil, KeySize)
-	defer Zero(key)
-	return newRawHeaderKey(suite, key)
+	var key [KeySize]byte
+	expandLabel(key[:], l.prefix, secret[:], l.hp, nil)
+	defer Zero(key[:])
+	return newRawHeaderKey(suite, key[:])
 }
 
 // newRawHeaderKey takes the key itself; 16 bytes are AES-128, which only vectors use.

@@ -53,10 +53,12 @@ func NewPacketKey(suite Suite, secret *Secret) *PacketKey {
 }
 
 func newPacketKey(suite Suite, secret *Secret, l *labels) *PacketKey {
-	key := ExpandLabel(l.prefix, secret[:], l.key, nil, KeySize)
-	iv := ExpandLabel(l.prefix, secret[:], l.iv, nil, nonceSize)
-	defer Zero(key)
-	return newRawPacketKey(suite, key, iv)
+	var key [KeySize]byte
+	var iv [nonceSize]byte
+	expandLabel(key[:], l.prefix, secret[:], l.key, nil)
+	expandLabel(iv[:], l.prefix, secret[:], l.iv, nil)
+	defer Zero(key[:])
+	return newRawPacketKey(suite, key[:], iv[:])
 }
 
 // newRawPacketKey takes key and IV themselves; 16 bytes are AES-128, which only vectors use.

@@ -1,8 +1,6 @@
 package crypto
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
 	"fmt"
 	"io"
 )
@@ -31,27 +29,30 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String(
 //
 // spec: PROT-5
 func ExpandLabel(prefix string, secret []byte, label string, context []byte, n int) []byte {
-	const most = 255 // one octet of length each
-	if len(prefix)+len(label) > most || len(context) > most {
+	out := make([]byte, n)
+	expandLabel(out, prefix, secret, label, context)
+	return out
+}
+
+// maxLabel is the longest label and the longest context in bytes: each has one octet of length.
+const maxLabel = 255
+
+// expandLabel is ExpandLabel into out. It allocates nothing.
+func expandLabel(out []byte, prefix string, secret []byte, label string, context []byte) {
+	if len(prefix)+len(label) > maxLabel || len(context) > maxLabel {
 		panic("BUG: crypto: a label or context is longer than 255 bytes")
 	}
-	info := make([]byte, 0, 4+len(prefix)+len(label)+len(context))
-	info = append(info, byte(n>>8), byte(n), byte(len(prefix)+len(label)))
+	var room [4 + 2*maxLabel]byte
+	info := append(room[:0], byte(len(out)>>8), byte(len(out)), byte(len(prefix)+len(label)))
 	info = append(info, prefix...)
 	info = append(info, label...)
 	info = append(info, byte(len(context)))
 	info = append(info, context...)
-	out, err := hkdf.Expand(sha256.New, secret, string(info), n)
-	if err != nil {
-		panic("BUG: crypto: HKDF refused the length: " + err.Error())
-	}
-	return out
+	expand(out, secret, info)
 }
 
 // expandSecret is ExpandLabel to a Secret, under this protocol's prefix and with an empty context.
 func expandSecret(secret *Secret, label string) (next Secret) {
-	out := ExpandLabel(LabelPrefix, secret[:], label, nil, len(next))
-	copy(next[:], out)
-	Zero(out)
+	expandLabel(next[:], LabelPrefix, secret[:], label, nil)
 	return next
 }

@@ -59,7 +59,8 @@ func (r *noiseRun) message(tokens string, ephemeral crypto.PrivateKey, payload [
 
 // transport seals the first message of each direction after the handshake.
 func (r *noiseRun) transport(initiator bool, payload []byte) []byte {
-	keys := r.s.expand(nil, 2)
+	keys := make([]byte, 2*keySize)
+	crypto.HKDF(keys, r.s.ck[:], nil)
 	if !initiator {
 		keys = keys[32:]
 	}

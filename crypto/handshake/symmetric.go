@@ -1,11 +1,12 @@
 package handshake
 
 import (
-	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
 
 	"golang.org/x/crypto/chacha20poly1305"
+
+	"github.com/godwit-net/godwit/crypto"
 )
 
 // symmetric is the SymmetricState of the Noise Protocol Framework, revision 34,
@@ -51,19 +52,24 @@ func (s *symmetric) mixHash(data []byte) {
 }
 
 // mixKey adds a secret, or a public value that stands for one, to the chaining
-// key and starts a new message key.
+// key and starts a new message key, by Noise's HKDF: that of RFC 5869 with the
+// chaining key as salt and no info.
 func (s *symmetric) mixKey(input []byte) {
-	out := s.expand(input, 2)
-	copy(s.ck[:], out)
+	var out [2 * keySize]byte
+	crypto.HKDF(out[:], s.ck[:], input)
+	copy(s.ck[:], out[:])
 	s.setKey(out[keySize:])
+	crypto.Zero(out[:])
 }
 
 // mixKeyAndHash does both, for a pre-shared key.
 func (s *symmetric) mixKeyAndHash(input []byte) {
-	out := s.expand(input, 3)
-	copy(s.ck[:], out)
+	var out [3 * keySize]byte
+	crypto.HKDF(out[:], s.ck[:], input)
+	copy(s.ck[:], out[:])
 	s.mixHash(out[keySize : 2*keySize])
 	s.setKey(out[2*keySize:])
+	crypto.Zero(out[:])
 }
 
 func (s *symmetric) setKey(k []byte) {
@@ -73,16 +79,6 @@ func (s *symmetric) setKey(k []byte) {
 	}
 	copy(s.k[:], k)
 	s.n, s.cipher = 0, a
-}
-
-// expand is Noise's HKDF with n outputs of 32 bytes: that of RFC 5869 with the
-// chaining key as salt and no info.
-func (s *symmetric) expand(input []byte, n int) []byte {
-	out, err := hkdf.Key(sha256.New, input, s.ck[:], "", n*keySize)
-	if err != nil {
-		panic("BUG: HKDF of at most three blocks failed: " + err.Error())
-	}
-	return out
 }
 
 // sealAndHash appends the sealed text to b, authenticates the hash with it, and
