@@ -13,9 +13,12 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 BENCHSTAT   = golang.org/x/perf/cmd/benchstat@latest
 PLATFORMS   = linux/arm64 linux/arm linux/mipsle linux/riscv64 darwin/arm64 windows/amd64 freebsd/amd64
 FOLDERS     = bench cmd conn crypto protocol spec
+# Where Debian's golang-github-xtaci-kcp-dev is installed, kcp-go is among the rivals.
+KCP         = $(wildcard /usr/share/gocode/src/github.com/xtaci/kcp-go)
+RIVALS      = bench/rivals$(if $(KCP),/withkcp)
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals kernel timing scale handshakes flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale handshakes flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -47,6 +50,7 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet -tags godwit_audit,godwit_timing,godwit_flood ./crypto ./conn
 	$(GO) vet -tags godwit_flood ./conn
 	$(GO) run $(STATICCHECK) ./...
+	cd bench/rivals && $(GO) run $(STATICCHECK) -tags e2e ./...
 
 cross: ## builds without cgo for the other platforms
 	@for target in $(PLATFORMS); do \
@@ -54,8 +58,9 @@ cross: ## builds without cgo for the other platforms
 		GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) build -o /dev/null ./... || exit 1; \
 	done
 
-vet-rivals: ## build and vet the module that compares with others
-	cd bench/rivals && $(GO) vet ./... && $(GO) build -o /dev/null ./...
+vet-rivals: ## vet the module that compares with others, and have each rival that is installed carry everything once; for root
+	cd bench/rivals && $(GO) vet -tags e2e ./... && $(GO) build -o /dev/null . && $(GO) test -tags e2e -count=1 -parallel 8 ./...
+	$(if $(KCP),cd bench/rivals/withkcp && $(GO) vet ./... && $(GO) test -count=1 ./...)
 
 fuzz: ## every fuzz target for T (60s) each
 	$(GO) run ./cmd/fuzzall -time $(T)
@@ -98,8 +103,14 @@ realtime-sockets: ## bench/realtime/RESULTS.md anew: messages and media in real 
 	$(GO) build -o bin/realtime-sockets ./bench/realtime/sockets
 	chrt --rr 1 bin/realtime-sockets -out bench/realtime/RESULTS.md
 
-rivals: ## one stream on loopback beside TCP, TLS and quic-go
-	cd bench/rivals && $(GO) run .
+bin/rivals: FORCE
+	cd $(RIVALS) && $(GO) build -o $(CURDIR)/bin/rivals .
+
+rivals: bin/rivals ## bench/rivals/RESULTS.md anew: every workload beside TCP, TLS, QUIC, SCTP, KCP, SRT; ARGS as for bin/rivals -help; for root, hours
+	bin/rivals -out bench/rivals/RESULTS.md -json bin/rivals.json $(ARGS)
+
+rivals-short: bin/rivals ## a part of it on loopback, in less than a minute
+	bin/rivals -short $(ARGS)
 
 kernel: ## bench/kernel/RESULTS.md anew: against the kernel's TCP, real sockets beside the simulator; for root, half an hour
 	$(GO) build -o bin/kernel ./bench/kernel
