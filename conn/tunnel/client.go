@@ -49,14 +49,15 @@ type ClientConfig struct {
 
 // Client accepts TCP connections and UDP datagrams and carries them to the server.
 type Client struct {
-	config atomic.Pointer[ClientConfig] // replaced by Apply
-	log    *slog.Logger
-	began  time.Time
-	dialer *dialer
-	keeper *keeper
-	open   atomic.Int64           // connections, of all parts together
-	udp    atomic.Pointer[udpMux] // of the present session; nil without one
-	farUDP udpCounters            // of what the server asked for, which it may not
+	config  atomic.Pointer[ClientConfig] // replaced by Apply
+	log     *slog.Logger
+	began   time.Time
+	dialer  *dialer
+	keeper  *keeper
+	open    atomic.Int64           // connections, of all parts together
+	udp     atomic.Pointer[udpMux] // of the present session; nil without one
+	farUDP  udpCounters            // of what the server asked for, which it may not
+	keptUDP keptFlows              // of reverse forwards
 
 	asking   sync.Mutex
 	reverses []*udpReverse // that run; guarded by asking
@@ -144,6 +145,7 @@ func (c *Client) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	r := &running{ctx: ctx, fail: cancel}
 	defer r.wait.Wait()
+	defer c.keptUDP.close()
 	r.wait.Go(func() { c.keeper.run(ctx) })
 	r.wait.Go(func() { c.carryUDP(ctx) })
 	c.applying.Lock() // no part is being ended

@@ -3,6 +3,7 @@ package tunnel
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -14,12 +15,13 @@ type dialer struct {
 	resolve func(ctx context.Context, name string) ([]netip.Addr, error)
 	connect func(ctx context.Context, a netip.AddrPort) (tcpConn, error)
 
-	connectUDP func(a netip.AddrPort) (udpConn, error)
-	openUDP    func(address string) (*udpSocket, error) // a port to listen on
+	connectUDP func(a netip.AddrPort, from uint16) (udpConn, error)          // from a local port; 0: any
+	bindUDP    func(like netip.Addr, port uint16) (io.Closer, uint16, error) // keeps a port of the family; 0: any
+	openUDP    func(address string) (*udpSocket, error)                      // a port to listen on
 }
 
 func newDialer() *dialer {
-	return &dialer{resolve: resolveName, connect: connectTCP, connectUDP: dialUDP, openUDP: listenUDP}
+	return &dialer{resolve: resolveName, connect: connectTCP, connectUDP: dialUDP, bindUDP: bindUDP, openUDP: listenUDP}
 }
 
 func resolveName(ctx context.Context, name string) ([]netip.Addr, error) {

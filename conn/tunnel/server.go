@@ -41,11 +41,12 @@ const busyReserve = 64
 
 // Server connects the connections of its clients to targets.
 type Server struct {
-	config atomic.Pointer[ServerConfig] // replaced by Apply
-	log    *slog.Logger
-	dialer *dialer
-	began  time.Time
-	kept   keptFlows // of UDP
+	config  atomic.Pointer[ServerConfig] // replaced by Apply
+	log     *slog.Logger
+	dialer  *dialer
+	began   time.Time
+	kept    keptFlows   // of UDP
+	listens keptListens // likewise
 
 	sessionCount atomic.Uint64 // sessions so far
 

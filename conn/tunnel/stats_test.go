@@ -17,7 +17,14 @@ func TestBothEndsCountWhatTheyCarry(t *testing.T) {
 	(&fakeTunnel{t: t, client: e.client}).wantReset(1)
 	echo(t, dialTCP(t, at), "abc")
 	e.wantServed(0)
-	require.Eventually(t, func() bool { return e.client.open.Load() == 0 }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool {
+		for _, f := range e.client.Stats().Forwards {
+			if f.Open != 0 {
+				return false
+			}
+		}
+		return true
+	}, 20*time.Second, time.Millisecond)
 
 	c := e.client.Stats()
 	require.EqualValues(t, 1, c.Sessions)

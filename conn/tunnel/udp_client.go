@@ -36,16 +36,20 @@ func (c *Client) resumeAll(m *udpMux) {
 }
 
 // reachTarget refuses: nothing at the client can be reached from the server.
-func (c *Client) reachTarget(_ context.Context, t Target, _ flowToken, _ func()) (udpConn, func(), *RefusedError) {
+func (c *Client) reachTarget(_ context.Context, t Target, _ *farFlow, _ func()) (udpConn, func(), *RefusedError) {
 	return nil, nil, notAllowed(t)
 }
 
-func (c *Client) kept() *keptFlows      { return nil }
-func (c *Client) keep(*farFlow, Target) {}
+func (c *Client) kept() *keptFlows { return &c.keptUDP }
+
+func (c *Client) keep(f *farFlow, t Target) {
+	f.key = keptKey{token: f.names.resume, target: t}
+	c.keptUDP.enter(f)
+}
 
 // listenUDP refuses: the server cannot have the client listen.
-func (c *Client) listenUDP(on Target, _ func()) (*udpSocket, func(), *RefusedError) {
-	return nil, nil, notAllowed(on)
+func (c *Client) listenUDP(asked *control, _ func()) (listened, *RefusedError) {
+	return listened{}, notAllowed(asked.target)
 }
 
 // udpForward is the ports of one UDP forward.
@@ -64,7 +68,9 @@ func (c *Client) newUDPForward(f Forward) (part, error) {
 			_ = u.close()
 			return nil, err
 		}
-		u.ports = append(u.ports, newUDPPort(s, one, c.udp.Load, new(udpCounters), c.log))
+		p := newUDPPort(s, one, c.udp.Load, new(udpCounters), c.log)
+		p.pair = f.pairNumber(i)
+		u.ports = append(u.ports, p)
 		granted := s.Info()
 		c.log.Debug("UDP socket buffers", "port", s.Addr(), "receive", granted.ReceiveBuffer, "send", granted.SendBuffer)
 	}
@@ -105,9 +111,9 @@ func (u *udpForward) stats() ForwardStats {
 }
 
 // dialUDP opens a socket to the first of the addresses to which there is a way.
-func (d *dialer) dialUDP(t Target, addrs []netip.Addr) (c udpConn, a netip.Addr, refusal *RefusedError) {
+func (d *dialer) dialUDP(t Target, addrs []netip.Addr, pair *portPair) (c udpConn, a netip.Addr, refusal *RefusedError) {
 	for _, a = range addrs {
-		c, err := d.connectUDP(netip.AddrPortFrom(a, t.Port))
+		c, err := pair.dial(d, netip.AddrPortFrom(a, t.Port))
 		if err == nil {
 			return c, a, nil
 		}

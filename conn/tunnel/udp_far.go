@@ -14,6 +14,7 @@ type udpConn interface {
 	Read(b []byte) (int, error)
 	Write(b []byte) (int, error)
 	Close() error
+	LocalAddr() net.Addr
 	RemoteAddr() net.Addr
 	SetReadDeadline(t time.Time) error
 }
@@ -24,7 +25,8 @@ type farFlow struct {
 	sending sending
 	count   *udpCounters
 	reverse *udpReverse // the port it came from, that the peer listens on for us; nil: the peer named the target
-	token   flowToken   // zero: it cannot be resumed
+	names   flowNames
+	pair    *portPair // nil: it is in none
 	key     keptKey
 	last    atomic.Int64  // when a datagram passed, Unix ns
 	unread  chan struct{} // closed when nobody reads the socket any more
@@ -40,7 +42,7 @@ func (m *udpMux) openFar(c *control) {
 	m.mu.Lock()
 	m.farNext = c.number + 2
 	m.mu.Unlock()
-	f := &farFlow{mux: m, sending: sending{id: c.number, class: classOf(&c.udp)}, count: m.count, token: c.token, unread: make(chan struct{})}
+	f := &farFlow{mux: m, sending: sending{id: c.number, class: classOf(&c.udp)}, count: m.count, names: c.names, unread: make(chan struct{})}
 	target, code := c.target, c.bad
 	if c.kind == controlInbound {
 		if f.reverse = m.inbound(c.parent); f.reverse == nil {
@@ -107,23 +109,31 @@ func (m *udpMux) addFar(f *farFlow) Code {
 // connect finds the target, gives it what was held, and has its answers read.
 func (f *farFlow) connect(target Target) {
 	m := f.mux
+	f.pair = m.enterPair(f.names.pair)
 	c, release, refusal := f.reach(target)
 	if refusal != nil {
+		m.leavePair(f.names.pair)
 		if m.dropFar(f.sending.id) {
 			m.refuse(refusal, f.sending.id)
 		}
 		return
 	}
+	f.pair.settle(c)
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	if f.ended || m.over {
+		m.mu.Unlock()
 		_ = c.Close()
+		m.leavePair(f.names.pair)
 		release()
 		return
 	}
-	f.conn, f.release = c, release
+	defer m.mu.Unlock()
+	f.conn, f.release = c, func() {
+		m.leavePair(f.names.pair)
+		release()
+	}
 	m.held.take(f.sending.id, func(data []byte) { f.write(c, data) })
-	if f.token != (flowToken{}) {
+	if f.names.resume != (flowToken{}) {
 		m.reach.keep(f, target)
 	}
 	m.running.Go(func() {
@@ -135,10 +145,10 @@ func (f *farFlow) connect(target Target) {
 // reach opens a socket to the flow's target.
 func (f *farFlow) reach(target Target) (udpConn, func(), *RefusedError) {
 	if f.reverse != nil {
-		c, refusal := f.reverse.reach(f.mux.ctx)
+		c, refusal := f.reverse.reach(f.mux.ctx, f)
 		return c, func() {}, refusal
 	}
-	return f.mux.reach.reachTarget(f.mux.ctx, target, f.token, func() { f.mux.endFar(f.sending.id, CodeNotAllowed) })
+	return f.mux.reach.reachTarget(f.mux.ctx, target, f, func() { f.mux.endFar(f.sending.id, CodeNotAllowed) })
 }
 
 // refuse tells the peer, and the log, that a flow is not carried.
@@ -228,7 +238,7 @@ func (f *farFlow) close(sessionLost bool) {
 	}
 	f.release()
 	kept := f.mux.reach.kept()
-	if kept != nil && sessionLost && f.token != (flowToken{}) {
+	if kept != nil && sessionLost && f.names.resume != (flowToken{}) {
 		f.stopReading(c)
 	}
 	if kept == nil || !kept.leave(f, c, sessionLost) {

@@ -16,20 +16,23 @@ func (k *keptFlows) waiting() int {
 	return len(k.lost)
 }
 
+// waysToLose are how the first session of a world can end.
+var waysToLose = map[string]func(w *udpWorld){
+	"the server knows": func(w *udpWorld) { require.NoError(w.t, w.sessions[0].CloseWithError(0, "cut")) },
+	"the server does not yet": func(w *udpWorld) {
+		w.wide.SetDown(true)
+		require.NoError(w.t, w.sessions[0].CloseWithError(0, "cut"))
+		w.wait(time.Second)
+		w.wide.SetDown(false)
+		w.wait(5 * time.Second)
+		require.NoError(w.t, w.serving[0].session.Err())
+	},
+	"the network was down": func(w *udpWorld) { w.wide.SetDown(true); w.wait(IdleTimeout + time.Second); w.wide.SetDown(false) },
+}
+
 func TestATargetSeesNothingOfALostSession(t *testing.T) {
 	// spec: TUN-45
-	for name, lose := range map[string]func(w *udpWorld){
-		"the server knows": func(w *udpWorld) { require.NoError(w.t, w.sessions[0].CloseWithError(0, "cut")) },
-		"the server does not yet": func(w *udpWorld) {
-			w.wide.SetDown(true)
-			require.NoError(w.t, w.sessions[0].CloseWithError(0, "cut"))
-			w.wait(time.Second)
-			w.wide.SetDown(false)
-			w.wait(5 * time.Second)
-			require.NoError(w.t, w.serving[0].session.Err())
-		},
-		"the network was down": func(w *udpWorld) { w.wide.SetDown(true); w.wait(IdleTimeout + time.Second); w.wide.SetDown(false) },
-	} {
+	for name, lose := range waysToLose {
 		t.Run(name, func(t *testing.T) {
 			inUDPWorld(t, fast, allowAll, nil, func(t *testing.T, w *udpWorld) {
 				w.start([]string{plainForward}, nil)
@@ -120,4 +123,97 @@ func TestSoManySocketsAreKept(t *testing.T) {
 	f := &farFlow{key: keptKey{target: Target{Addr: netip.IPv6Loopback()}}}
 	k.enter(f)
 	require.False(t, k.leave(f, nil, true), "not after the server has ended")
+}
+
+// outside writes to a port of the server's that stands for a target at the client.
+const (
+	reversed = "10.2.0.1:8000"
+	outside  = "10.2.0.9:7000"
+	inside   = "10.1.0.1:9000"
+)
+
+func TestFlowsOfReverseForwardsGoOnToo(t *testing.T) {
+	// spec: TUN-49
+	for name, lose := range waysToLose {
+		t.Run(name, func(t *testing.T) {
+			inUDPWorld(t, fast, nil, []string{"udp://10.2.0.1:8000"}, func(t *testing.T, w *udpWorld) {
+				w.start(nil, []string{"udp://" + reversed + "=udp://" + inside})
+				here, another, there := w.socket(outside), w.socket("10.2.0.9:7001"), w.socket(inside)
+				w.send(here, reversed, "before")
+				_, flow := w.got(there, time.Second)
+				w.send(another, reversed, "before")
+				_, second := w.got(there, time.Second)
+				lose(w)
+				w.wait(8 * time.Second)
+				require.Len(t, w.sessions, 2)
+				w.send(there, flow.String(), "the target speaks first")
+				got, from := w.got(here, time.Second)
+				require.Equal(t, []string{"the target speaks first"}, got)
+				require.Equal(t, reversed, from.String())
+				w.send(another, reversed, "after")
+				got, again := w.got(there, time.Second)
+				require.Equal(t, []string{"after"}, got)
+				require.Equal(t, second, again, "the same port")
+				w.wait(time.Minute)
+				require.Zero(t, w.client.keptUDP.waiting())
+				require.Equal(t, 2, w.stats(0).Flows)
+				require.Equal(t, 2, w.serving[0].udp.stats().Flows+w.serving[1].udp.stats().Flows)
+			})
+		})
+	}
+}
+
+func TestProgramsOfLostListenersAreNotRememberedForLong(t *testing.T) {
+	// spec: TUN-49
+	inUDPWorld(t, fast, nil, []string{"udp://10.2.0.1:8000"}, func(t *testing.T, w *udpWorld) {
+		w.start(nil, []string{"udp://" + reversed + "=udp://" + inside})
+		here, there := w.socket(outside), w.socket(inside)
+		w.send(here, reversed, "before")
+		_, _ = w.got(there, time.Second)
+		w.down = true
+		require.NoError(t, w.sessions[0].CloseWithError(0, "cut"))
+		w.wait(keptTime + time.Second)
+		require.Zero(t, w.client.keptUDP.waiting())
+		w.down = false
+		w.wait(10 * time.Second)
+		require.Zero(t, w.serving[1].udp.stats().Flows)
+		require.Zero(t, w.server.listens.flows)
+		require.Empty(t, w.server.listens.lost)
+	})
+}
+
+func TestOnlyTheSameClientHasItsListenerBack(t *testing.T) {
+	// spec: TUN-49
+	var k keptListens
+	key := keptKey{testKey(1), newFlowToken(), allowedTarget}
+	peers := []lostPeer{{peer: netip.MustParseAddrPort(outside), token: newFlowToken()}}
+	k.lost, k.flows = map[keptKey]lostListen{key: {peers, time.Now().Add(time.Hour)}}, 1
+	require.Empty(t, k.take(keptKey{testKey(2), key.token, key.target}))
+	require.Empty(t, k.take(keptKey{key.client, newFlowToken(), key.target}))
+	require.Empty(t, k.take(keptKey{client: key.client, target: key.target}), "one without a token is never resumed")
+	require.Equal(t, peers, k.take(key))
+	require.Empty(t, k.take(key), "once")
+	require.Zero(t, k.flows)
+}
+
+func TestSoManyProgramsOfListenersAreRemembered(t *testing.T) {
+	// spec: TUN-49
+	var k keptListens
+	for i := range maxKept/maxPortFlows + 1 {
+		p := &udpPort{asked: listened{key: keptKey{token: flowToken{byte(i), 1}}}}
+		for range maxPortFlows {
+			f := &udpFlow{peerFlow: peerFlow{older: p.newest}}
+			if p.newest == nil {
+				p.oldest = f
+			} else {
+				p.newest.newer = f
+			}
+			p.newest = f
+		}
+		k.enter(p)
+		k.leave(p, true)
+	}
+	require.Equal(t, maxKept, k.flows)
+	require.Len(t, k.lost, maxKept/maxPortFlows)
+	require.Empty(t, k.open)
 }

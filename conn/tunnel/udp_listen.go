@@ -39,13 +39,14 @@ func (m *udpMux) openPort(c *control) (code Code, reason string) {
 	if full {
 		return CodeBusy, ""
 	}
-	socket, release, refusal := m.reach.listenUDP(c.target, func() { m.closePort(number) })
+	l, refusal := m.reach.listenUDP(c, func() { m.closePort(number) })
 	if refusal != nil {
 		m.closePort(number)
 		return refusal.Code, refusal.Reason
 	}
-	p := newUDPPort(socket, Forward{Target: c.target, UDP: c.udp}, func() *udpMux { return m }, m.count, m.log)
-	p.listener, p.release = number, release
+	p := newUDPPort(l.socket, Forward{Target: c.target, UDP: c.udp}, func() *udpMux { return m }, m.count, m.log)
+	p.listener, p.asked, p.pair = number, l, c.names.pair
+	p.taken = func() { m.closePort(number) }
 	m.mu.Lock()
 	_, wanted := m.ports[number]
 	if wanted {
@@ -53,10 +54,11 @@ func (m *udpMux) openPort(c *control) (code Code, reason string) {
 	}
 	m.mu.Unlock()
 	if !wanted { // the right to it was taken away meanwhile
-		p.close()
-		release()
+		p.give(false)
 		return CodeNotAllowed, ""
 	}
+	l.kept.enter(p)
+	p.restore(m, l.peers)
 	m.running.Go(func() { _ = p.run(m.ctx) })
 	return CodeConnected, ""
 }
@@ -68,8 +70,7 @@ func (m *udpMux) closePort(number uint64) {
 	delete(m.ports, number)
 	m.mu.Unlock()
 	if p != nil {
-		p.close()
-		p.release()
+		p.give(false)
 		m.flush() // the peer learns that its flows are over
 	}
 }
@@ -79,6 +80,7 @@ type udpReverse struct {
 	client  *Client
 	forward Forward // of one port: Listen there, Target here
 	listen  Target  // Listen as a target
+	names   flowNames
 
 	// Guarded by client.asking.
 	number   uint64        // in the present session
@@ -97,7 +99,7 @@ func (m *udpMux) ask(r *udpReverse) {
 	}
 	m.askedLast++
 	number := m.askedLast
-	b := appendUDPRequest(appendVarint([]byte{controlListen}, number), r.listen, &r.forward.UDP, flowToken{})
+	b := appendUDPRequest(appendVarint([]byte{controlListen}, number), r.listen, &r.forward.UDP, r.names)
 	if m.tell(b) != nil {
 		return // the session is about to end, or asking is what fills it
 	}
@@ -153,14 +155,17 @@ func (m *udpMux) forgetAsked(number uint64) {
 }
 
 // reach opens a socket to the target of a flow that the server opened.
-func (r *udpReverse) reach(ctx context.Context) (udpConn, *RefusedError) {
+func (r *udpReverse) reach(ctx context.Context, f *farFlow) (udpConn, *RefusedError) {
+	t := r.forward.Target
+	if c := r.client.keptUDP.take(keptKey{token: f.names.resume, target: t}); c != nil { // spec: TUN-49
+		return c, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	t := r.forward.Target
 	addrs, refusal := r.client.dialer.addresses(ctx, onlyTo(t), t)
 	if refusal != nil {
 		return nil, refusal
 	}
-	c, _, refusal := r.client.dialer.dialUDP(t, addrs)
+	c, _, refusal := r.client.dialer.dialUDP(t, addrs, f.pair)
 	return c, refusal
 }

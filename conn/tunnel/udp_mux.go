@@ -36,6 +36,7 @@ type udpMux struct {
 	ports               map[uint64]*udpPort    // that the peer asked for
 	asked               map[uint64]*udpReverse // that the peer was asked for
 	portLast, askedLast uint64                 // the numbers of the last ones
+	pairs               map[uint64]*portPair   // local ports of far flows for RTP and RTCP
 	lastTold            time.Time
 	sweeper             *time.Timer
 
@@ -48,13 +49,13 @@ type farReach interface {
 	// reachTarget returns where datagrams to a target go, or why not. Names take time. A flow that is
 	// resumed gets the socket that it had. end is called when the peer may
 	// not reach it any longer, and release when the flow has ended.
-	reachTarget(ctx context.Context, t Target, resume flowToken, end func()) (c udpConn, release func(), refusal *RefusedError)
+	reachTarget(ctx context.Context, t Target, f *farFlow, end func()) (c udpConn, release func(), refusal *RefusedError)
 	// kept are the flows that can be resumed in another session, nil if none can.
 	kept() *keptFlows
 	// keep makes a flow one of them.
 	keep(f *farFlow, t Target)
 	// listenUDP opens a port for the peer, likewise.
-	listenUDP(on Target, end func()) (s *udpSocket, release func(), refusal *RefusedError)
+	listenUDP(asked *control, end func()) (listened, *RefusedError)
 }
 
 // newUDPMux returns the UDP of a session. dialer tells which end this is: flows of the end that dialled have
@@ -252,7 +253,6 @@ func (m *udpMux) closeAll() {
 		f.close(true)
 	}
 	for _, p := range ports {
-		p.close()
-		p.release()
+		p.give(true)
 	}
 }

@@ -145,6 +145,7 @@ func (r *recorder) Close() error {
 	return nil
 }
 
+func (r *recorder) LocalAddr() net.Addr             { return nil }
 func (r *recorder) RemoteAddr() net.Addr            { return net.UDPAddrFromAddrPort(worldAddr("10.2.0.1:5000")) }
 func (r *recorder) SetReadDeadline(time.Time) error { return nil }
 
@@ -159,7 +160,7 @@ func inMux(t *testing.T, test func(t *testing.T, m *udpMux, s *scriptSession, ta
 	synctest.Test(t, func(t *testing.T) {
 		target := &recorder{closed: make(chan struct{})}
 		server := newServer(ServerConfig{Allow: rules(t, "udp://10.2.0.1:5000")})
-		server.dialer.connectUDP = func(netip.AddrPort) (udpConn, error) { return target, nil }
+		server.dialer.connectUDP = func(netip.AddrPort, uint16) (udpConn, error) { return target, nil }
 		s := &scriptSession{t: t, came: make(chan struct{}, 1), mtu: 1472}
 		v := newServing(server, s, testKey(1), slog.New(slog.DiscardHandler))
 		m := newUDPMux(s, false, v, &v.udp, v.log)
@@ -179,7 +180,7 @@ func inMux(t *testing.T, test func(t *testing.T, m *udpMux, s *scriptSession, ta
 var allowedTarget = Target{Network: NetworkUDP, Addr: netip.MustParseAddr("10.2.0.1"), Port: 5000}
 
 func openMessage(flow uint64, t Target) []byte {
-	return appendUDPRequest(appendVarint([]byte{controlOpen}, flow), t, &UDPOptions{}, flowToken{})
+	return appendUDPRequest(appendVarint([]byte{controlOpen}, flow), t, &UDPOptions{}, flowNames{})
 }
 
 func closeMessage(flow uint64) []byte {
@@ -299,7 +300,7 @@ func TestAPeerThatSendsWhatMakesNoSenseIsLeft(t *testing.T) {
 }
 
 func listenMessage(number uint64) []byte {
-	return appendUDPRequest(appendVarint([]byte{controlListen}, number), allowedTarget, &UDPOptions{}, flowToken{})
+	return appendUDPRequest(appendVarint([]byte{controlListen}, number), allowedTarget, &UDPOptions{}, flowNames{})
 }
 
 func TestRequestsThatCannotBeCarriedAreAnsweredWithTheReason(t *testing.T) {
@@ -328,6 +329,7 @@ func TestRequestsThatCannotBeCarriedAreAnsweredWithTheReason(t *testing.T) {
 		"a token of 1 octet":        {options(0, 4, 0, 1, 1), CodeMalformed},
 		"a token of 17 octets":      {options(append([]byte{0, 4, 0, 17}, make([]byte, 17)...)...), CodeMalformed},
 		"a play-out of 3 octets":    {options(0, 3, 0, 3, 1, 1, 1), CodeMalformed},
+		"a pair of 7 octets":        {options(append([]byte{0, 6, 0, 7}, make([]byte, 7)...)...), CodeMalformed},
 		"an overhead of one octet":  {options(0, 5, 0, 1, 1), CodeMalformed},
 		"an overhead of 301 %":      {options(0, 5, 0, 2, 1, 45), CodeMalformed},
 		"an option that is unknown": {options(0x7f, 9, 0, 2, 1, 1), CodeConnected},
@@ -353,7 +355,7 @@ func TestRequestsThatCannotBeCarriedAreAnsweredWithTheReason(t *testing.T) {
 func TestTheServerTakesSoManyFlowsOfASession(t *testing.T) {
 	// spec: TUN-34
 	inMux(t, func(t *testing.T, m *udpMux, s *scriptSession, target *recorder) {
-		m.reach.(*serving).server.dialer.connectUDP = func(netip.AddrPort) (udpConn, error) {
+		m.reach.(*serving).server.dialer.connectUDP = func(netip.AddrPort, uint16) (udpConn, error) {
 			return &recorder{closed: make(chan struct{})}, nil
 		}
 		for i := range maxSessionFlows {
@@ -378,9 +380,9 @@ func TestAnswersOfTheServerAreCarriedAsTheFlowAsks(t *testing.T) {
 		costly, cheap := media, media
 		costly.Overhead, cheap.Overhead = 300, NoOverhead
 		s.control(openMessage(0, allowedTarget))
-		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 2), allowedTarget, &media, flowToken{}))
-		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 4), allowedTarget, &costly, flowToken{}))
-		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 6), allowedTarget, &cheap, flowToken{}))
+		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 2), allowedTarget, &media, flowNames{}))
+		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 4), allowedTarget, &costly, flowNames{}))
+		s.control(appendUDPRequest(appendVarint([]byte{controlOpen}, 6), allowedTarget, &cheap, flowNames{}))
 		for flow, size := range map[uint64]int{0: 1380, 2: 1380, 4: 1380, 6: 1380} {
 			f := m.far[flow]
 			f.answer(append(appendVarint(nil, flow), make([]byte, size)...), size)
@@ -405,7 +407,7 @@ func TestTheServerReachesNothingAtTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newClient(ClientConfig{Reverse: []Forward{{Listen: "10.2.0.1:8000", Target: allowedTarget}}})
 		target := &recorder{closed: make(chan struct{})}
-		c.dialer.connectUDP = func(a netip.AddrPort) (udpConn, error) {
+		c.dialer.connectUDP = func(a netip.AddrPort, _ uint16) (udpConn, error) {
 			require.Equal(t, "10.2.0.1:5000", a.String())
 			return target, nil
 		}
@@ -429,12 +431,12 @@ func TestTheServerReachesNothingAtTheClient(t *testing.T) {
 
 		s.control(openMessage(1, allowedTarget))
 		s.control(listenMessage(1))
-		s.control(appendVarint(appendVarint([]byte{controlInbound}, 3), asked.number+1))
+		s.control(append(appendVarint(appendVarint([]byte{controlInbound}, 3), asked.number+1), 0, 0))
 		for _, answer := range s.controls()[1:] {
 			require.Equal(t, CodeNotAllowed, answer.code)
 		}
 		require.Len(t, s.controls(), 4)
-		s.control(appendVarint(appendVarint([]byte{controlInbound}, 5), asked.number))
+		s.control(append(appendVarint(appendVarint([]byte{controlInbound}, 5), asked.number), 0, 0))
 		s.datagram(5, "hello")
 		require.Equal(t, []string{"hello"}, target.texts())
 		cancel()
@@ -444,11 +446,11 @@ func TestTheServerReachesNothingAtTheClient(t *testing.T) {
 
 func FuzzParseControl(f *testing.F) {
 	f.Add(openMessage(0, allowedTarget))
-	f.Add(appendUDPRequest(appendVarint([]byte{controlOpen}, 1<<20), Target{Network: NetworkUDP, Name: "a.example", Port: 53}, &UDPOptions{Deadline: time.Second, Unordered: true, Playout: time.Second}, flowToken{1}))
+	f.Add(appendUDPRequest(appendVarint([]byte{controlOpen}, 1<<20), Target{Network: NetworkUDP, Name: "a.example", Port: 53}, &UDPOptions{Deadline: time.Second, Unordered: true, Playout: time.Second}, flowNames{flowToken{1}, 7}))
 	f.Add(listenMessage(7))
 	f.Add(closeMessage(1 << 40))
 	f.Add(appendReply(appendVarint([]byte{controlListening}, 3), CodeNotAllowed, "no"))
-	f.Add([]byte{controlInbound, 1, 2})
+	f.Add([]byte{controlInbound, 1, 2, 0, 0})
 	f.Add([]byte{controlUnlisten, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		c, err := parseControl(b)
@@ -464,7 +466,15 @@ func FuzzParseControl(f *testing.F) {
 			}
 			require.Equal(t, NetworkUDP, c.target.Network)
 			require.NotZero(t, c.target.Port)
-			again, err := parseControl(appendUDPRequest(appendVarint([]byte{c.kind}, c.number), c.target, &c.udp, c.token))
+			again, err := parseControl(appendUDPRequest(appendVarint([]byte{c.kind}, c.number), c.target, &c.udp, c.names))
+			require.NoError(t, err)
+			require.Equal(t, c, again)
+		case controlInbound:
+			if c.bad != CodeConnected {
+				return
+			}
+			b := appendVarint(appendVarint([]byte{c.kind}, c.number), c.parent)
+			again, err := parseControl(appendUDPOptions(b, &c.udp, c.names))
 			require.NoError(t, err)
 			require.Equal(t, c, again)
 		case controlClose, controlListening:

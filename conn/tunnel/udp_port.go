@@ -17,7 +17,9 @@ type udpPort struct {
 	socket   *udpSocket
 	forward  Forward        // of one port
 	listener uint64         // the peer asked for the port, by this number; 0: a forward of this end
-	release  func()         // of a listener
+	asked    listened       // of a listener: what it has
+	taken    func()         // ends a listener whose client has it in another session
+	pair     uint64         // the pair of ports that it is in; 0: none
 	mux      func() *udpMux // of the present session, nil without one
 	log      *slog.Logger
 	count    *udpCounters
@@ -28,6 +30,8 @@ type udpPort struct {
 	oldest   *udpFlow
 	reported time.Time // when a refusal was logged last
 	scratch  []byte    // of announcements
+	shut     bool
+	left     []lostPeer // the flows of a listener when it was closed
 }
 
 // peerFlow is what a port knows of a flow.
@@ -183,13 +187,15 @@ func (p *udpPort) closed(f *udpFlow, m *udpMux, c *control) {
 
 // announcement is the control message that opens a flow of the port.
 func (p *udpPort) announcement(f *udpFlow, id uint64) []byte {
+	names := flowNames{resume: f.token, pair: p.pairOf(f.peer)}
 	b := p.scratch[:0]
 	if p.listener != 0 {
 		b = appendVarint(append(b, controlInbound), id)
 		b = appendVarint(b, p.listener)
+		b = appendUDPOptions(b, &UDPOptions{}, names)
 	} else {
 		b = appendVarint(append(b, controlOpen), id)
-		b = appendUDPRequest(b, p.forward.Target, &p.forward.UDP, f.token)
+		b = appendUDPRequest(b, p.forward.Target, &p.forward.UDP, names)
 	}
 	p.scratch = b
 	return b
@@ -228,11 +234,31 @@ func (p *udpPort) write(msgs []udp.Message) {
 	p.count.unwritten.Add(uint64(len(msgs) - sent))
 }
 
+// listened is what a server has for a port that it opened for a client.
+type listened struct {
+	socket  *udpSocket
+	release func()
+	kept    *keptListens
+	key     keptKey
+	peers   []lostPeer // of an earlier session
+}
+
+// give gives a listener's port back. Its flows are remembered if the session was lost.
+func (p *udpPort) give(sessionLost bool) {
+	p.asked.kept.leave(p, sessionLost)
+	p.close()
+	p.asked.release()
+}
+
 // close gives the port back and ends its flows.
 func (p *udpPort) close() {
 	_ = p.socket.Close()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if !p.shut && p.listener != 0 {
+		p.left = p.listPeers()
+	}
+	p.shut = true
 	for p.oldest != nil {
 		p.end(p.oldest)
 	}

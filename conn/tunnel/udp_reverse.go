@@ -21,7 +21,9 @@ func (c *Client) newUDPReverse(f Forward) (part, error) {
 		if err != nil {
 			return nil, err
 		}
-		u.ports = append(u.ports, &udpReverse{client: c, forward: one, listen: listen})
+		u.ports = append(u.ports, &udpReverse{
+			client: c, forward: one, listen: listen, names: flowNames{resume: newFlowToken(), pair: f.pairNumber(i)},
+		})
 	}
 	return u, nil
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // reachTarget opens a socket to a UDP target that the client may reach.
-func (v *serving) reachTarget(ctx context.Context, t Target, resume flowToken, end func()) (udpConn, func(), *RefusedError) {
-	if c, to := v.resume(t, resume); c != nil {
+func (v *serving) reachTarget(ctx context.Context, t Target, f *farFlow, end func()) (udpConn, func(), *RefusedError) {
+	if c, to := v.resume(t, f.names.resume); c != nil {
 		return c, v.holds.reach(to, end), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
@@ -16,7 +16,7 @@ func (v *serving) reachTarget(ctx context.Context, t Target, resume flowToken, e
 	if refusal != nil {
 		return nil, nil, refusal
 	}
-	c, a, refusal := v.server.dialer.dialUDP(t, addrs)
+	c, a, refusal := v.server.dialer.dialUDP(t, addrs, f.pair)
 	if refusal != nil {
 		return nil, nil, refusal
 	}
@@ -40,18 +40,22 @@ func (v *serving) resume(t Target, token flowToken) (udpConn, reach) {
 func (v *serving) kept() *keptFlows { return &v.server.kept }
 
 func (v *serving) keep(f *farFlow, t Target) {
-	f.key = keptKey{v.key, f.token, t}
+	f.key = keptKey{v.key, f.names.resume, t}
 	v.server.kept.enter(f)
 }
 
 // listenUDP opens a port where the client may have one.
-func (v *serving) listenUDP(on Target, end func()) (*udpSocket, func(), *RefusedError) {
+func (v *serving) listenUDP(asked *control, end func()) (listened, *RefusedError) {
+	on := asked.target
 	if !v.rights().Listen.allowsListen(on) { // spec: TUN-41
-		return nil, nil, &RefusedError{Target: on, Code: CodeNotAllowed, Reason: "no --allow-listen rule of the server covers it"}
+		return listened{}, &RefusedError{Target: on, Code: CodeNotAllowed, Reason: "no --allow-listen rule of the server covers it"}
 	}
+	l := listened{kept: &v.server.listens, key: keptKey{v.key, asked.names.resume, on}}
+	l.peers = l.kept.take(l.key) // an earlier session may have the port still
 	s, err := v.server.dialer.openUDP(on.HostPort())
 	if err != nil {
-		return nil, nil, &RefusedError{Target: on, Code: CodeFailed, Reason: err.Error()}
+		return listened{}, &RefusedError{Target: on, Code: CodeFailed, Reason: err.Error()}
 	}
-	return s, v.holds.listen(on, end), nil
+	l.socket, l.release = s, v.holds.listen(on, end)
+	return l, nil
 }

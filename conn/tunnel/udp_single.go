@@ -90,7 +90,7 @@ func (t *udpTunnel) fail(err error) {
 func (t *udpTunnel) options() *UDPOptions { return &t.udp }
 
 func (t *udpTunnel) announcement(f *udpFlow, id uint64) []byte {
-	return appendUDPRequest(appendVarint([]byte{controlOpen}, id), t.target, &t.udp, f.token)
+	return appendUDPRequest(appendVarint([]byte{controlOpen}, id), t.target, &t.udp, flowNames{resume: f.token})
 }
 
 func (t *udpTunnel) deliver(_ *udpFlow, data []byte, _ *writeQueue) {

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -27,9 +28,9 @@ func (r *flowReader) readOne(give func(packet []byte, size int)) error {
 	return nil
 }
 
-// dialUDP opens a socket to one target. spec: TUN-44
-func dialUDP(a netip.AddrPort) (udpConn, error) {
-	c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(a))
+// dialUDP opens a socket to one target, from a port; 0: any. spec: TUN-44
+func dialUDP(a netip.AddrPort, from uint16) (udpConn, error) {
+	c, err := net.DialUDP("udp", &net.UDPAddr{Port: int(from)}, net.UDPAddrFromAddrPort(a))
 	if err != nil {
 		return nil, err
 	}
@@ -37,6 +38,19 @@ func dialUDP(a netip.AddrPort) (udpConn, error) {
 	_ = c.SetReadBuffer(farBuffer)
 	_ = c.SetWriteBuffer(farBuffer)
 	return c, nil
+}
+
+// bindUDP takes a port of the family of an address, at all addresses; 0: any.
+func bindUDP(like netip.Addr, port uint16) (io.Closer, uint16, error) {
+	network := "udp6"
+	if like.Unmap().Is4() {
+		network = "udp4"
+	}
+	c, err := net.ListenUDP(network, &net.UDPAddr{Port: int(port)})
+	if err != nil {
+		return nil, 0, err
+	}
+	return c, c.LocalAddr().(*net.UDPAddr).AddrPort().Port(), nil
 }
 
 // udpSocket is the socket of a listening port.

@@ -28,6 +28,7 @@ const (
 	optionPlayout   = 3 // 2 octets: ms
 	optionResume    = 4 // 16 octets: a token
 	optionOverhead  = 5 // 2 octets: percent
+	optionPair      = 6 // 8 octets: a number
 )
 
 // maxFlowID is the largest number of a flow or a listener, which is never used again in its session.
@@ -43,7 +44,7 @@ type control struct {
 	parent uint64 // the listener of an inbound flow
 	target Target // of open and listen
 	udp    UDPOptions
-	token  flowToken
+	names  flowNames
 	bad    Code   // not CodeConnected: the request cannot be carried, for this reason
 	code   Code   // of close and listening
 	reason string // for people; printable
@@ -79,9 +80,13 @@ func consumeVarint(b []byte) (v uint64, n int) {
 }
 
 // appendUDPRequest appends the request for a target, or for a place to listen, with options.
-func appendUDPRequest(b []byte, t Target, o *UDPOptions, resume flowToken) []byte {
+func appendUDPRequest(b []byte, t Target, o *UDPOptions, names flowNames) []byte {
 	b = appendRequest(b, t)
-	b = b[:len(b)-2] // without the length of its options
+	return appendUDPOptions(b[:len(b)-2], o, names) // without the length of its options
+}
+
+// appendUDPOptions appends options, with their length in front.
+func appendUDPOptions(b []byte, o *UDPOptions, names flowNames) []byte {
 	start := len(b)
 	b = append(b, 0, 0)
 	b = appendMillis(b, optionDeadline, o.Deadline)
@@ -93,9 +98,12 @@ func appendUDPRequest(b []byte, t Target, o *UDPOptions, resume flowToken) []byt
 		b = append(b, 0, optionOverhead, 0, 2)
 		b = binary.BigEndian.AppendUint16(b, uint16(max(o.Overhead, 0)))
 	}
-	if resume != (flowToken{}) {
-		b = append(b, 0, optionResume, 0, byte(len(resume)))
-		b = append(b, resume[:]...)
+	if names.resume != (flowToken{}) {
+		b = append(b, 0, optionResume, 0, byte(len(names.resume)))
+		b = append(b, names.resume[:]...)
+	}
+	if names.pair != 0 {
+		b = binary.BigEndian.AppendUint64(append(b, 0, optionPair, 0, 8), names.pair)
 	}
 	binary.BigEndian.PutUint16(b[start:], uint16(len(b)-start-2))
 	return b
@@ -126,9 +134,10 @@ func parseControl(b []byte) (c control, err error) { // spec: TUN-36
 	case controlOpen, controlListen:
 		return c, c.readRequest(rest)
 	case controlInbound:
-		if c.parent, n = consumeVarint(rest); n == 0 || n != len(rest) {
+		if c.parent, n = consumeVarint(rest); n == 0 {
 			return c, errControl
 		}
+		return c, c.readOptions(rest[n:])
 	case controlClose, controlListening:
 		r := bytes.NewReader(rest)
 		if c.code, c.reason, err = readReply(r); err != nil || r.Len() > 0 {
@@ -220,7 +229,12 @@ func (c *control) setOption(kind uint16, value []byte) bool {
 		c.udp.Unordered = true
 		return len(value) == 0
 	case optionResume:
-		return copy(c.token[:], value) == len(c.token) && len(value) == len(c.token)
+		return copy(c.names.resume[:], value) == len(c.names.resume) && len(value) == len(c.names.resume)
+	case optionPair:
+		if len(value) != 8 {
+			return false
+		}
+		c.names.pair = binary.BigEndian.Uint64(value)
 	}
 	return true
 }

@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -73,12 +74,19 @@ func (w *udpWorld) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w
 
 // reach lets a dialer use the local network as a host.
 func (w *udpWorld) reach(d *dialer, host netip.Addr) {
-	d.connectUDP = func(a netip.AddrPort) (udpConn, error) {
-		s, err := w.local.Listen(netip.AddrPortFrom(host, 0))
+	d.connectUDP = func(a netip.AddrPort, from uint16) (udpConn, error) {
+		s, err := w.local.Listen(netip.AddrPortFrom(host, from))
 		if err != nil {
 			return nil, err
 		}
 		return &connected{Socket: s, to: a}, nil
+	}
+	d.bindUDP = func(_ netip.Addr, port uint16) (io.Closer, uint16, error) {
+		s, err := w.local.Listen(netip.AddrPortFrom(host, port))
+		if err != nil {
+			return nil, 0, err
+		}
+		return s, s.LocalAddr().(*net.UDPAddr).AddrPort().Port(), nil
 	}
 	d.openUDP = func(address string) (*udpSocket, error) {
 		a, err := netip.ParseAddrPort(address)

@@ -57,7 +57,7 @@ The server is recognised by its public key (--peer-key) or by a pre-shared key (
 client's own key, which the server may ask for. Host names of targets are resolved by the server.
 
 UDP forwards are written udp://LISTEN:PORT=udp://TARGET:PORT?OPTIONS, with ranges of ports of one length as
-5004-5005 where ports belong together. Each local program has a flow of its own and gets its own answers. As it
+5004-5005 where ports belong together: RTP and RTCP leave from neighbouring ports again. Each local program has a flow of its own and gets its own answers. As it
 is, a datagram that is lost stays lost, as programs for UDP expect. With options, joined by &:
   deadline=150ms  lost datagrams are sent again for so long beyond the delay of the path, and given out in order
   playout=200ms   each is given out so long after it came in, beyond the delay of the path: no jitter
