@@ -64,7 +64,7 @@ func TestSocketsOfLostSessionsAreNotKeptForLong(t *testing.T) {
 		here, there := w.socket(program), w.socket(farPort)
 		w.send(here, nearPort, "before")
 		_, flow := w.got(there, time.Second)
-		w.down = true
+		w.down.Store(true)
 		require.NoError(t, w.sessions[0].CloseWithError(0, "cut"))
 		w.wait(keptTime - time.Second)
 		require.Equal(t, 1, w.server.kept.waiting())
@@ -170,11 +170,11 @@ func TestProgramsOfLostListenersAreNotRememberedForLong(t *testing.T) {
 		here, there := w.socket(outside), w.socket(inside)
 		w.send(here, reversed, "before")
 		_, _ = w.got(there, time.Second)
-		w.down = true
+		w.down.Store(true)
 		require.NoError(t, w.sessions[0].CloseWithError(0, "cut"))
 		w.wait(keptTime + time.Second)
 		require.Zero(t, w.client.keptUDP.waiting())
-		w.down = false
+		w.down.Store(false)
 		w.wait(10 * time.Second)
 		require.Zero(t, w.serving[1].udp.stats().Flows)
 		require.Zero(t, w.server.listens.flows)

@@ -37,7 +37,7 @@ type udpWorld struct {
 	client   *Client
 	log      *logBuffer
 	sessions []*conn.Session // of the client, in their order
-	down     bool
+	down     atomic.Bool
 	serving  []*serving
 	ctx      context.Context
 }
@@ -164,7 +164,7 @@ func (w *udpWorld) serve(ctx context.Context) error {
 }
 
 func (w *udpWorld) dial(ctx context.Context) (session, error) {
-	if w.down {
+	if w.down.Load() {
 		return nil, net.ErrClosed
 	}
 	sock, err := w.wide.Listen(netip.MustParseAddrPort("10.0.0.2:0"))
