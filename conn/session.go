@@ -71,8 +71,8 @@ func (s *Session) receive(now monotime.Time, routes []routed, first int, o *outb
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := first; i >= 0; i = routes[i].next {
-		if d := &routes[i].datagram; d.Data != nil {
-			s.core.HandleDatagram(now, *d)
+		if m := routes[i].message; m != nil {
+			s.core.HandleDatagram(now, datagram(m))
 		}
 	}
 	s.keepToken()

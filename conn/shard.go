@@ -54,16 +54,16 @@ type shard struct {
 // routed is a datagram on its way to its session. Those of a session in one batch are a list, so that its lock is
 // taken once.
 type routed struct {
-	session  *Session // nil: the datagram is in the list of one before
-	datagram protocol.Datagram
-	next     int // in the list, -1: none
-	last     int // of the list that begins here
+	session *Session     // nil: the datagram is in the list of one before
+	message *udp.Message // nil: none
+	next    int          // in the list, -1: none
+	last    int          // of the list that begins here
 }
 
 // route puts a datagram at the end of the list of its session, under the lock of the session's shard.
-func (r *reader) route(s *Session, d protocol.Datagram) {
+func (r *reader) route(s *Session, m *udp.Message) {
 	i, head := len(r.routes), s.routes
-	r.routes = append(r.routes, routed{datagram: d, next: -1, last: i})
+	r.routes = append(r.routes, routed{message: m, next: -1, last: i})
 	if head < i && r.routes[head].session == s {
 		r.routes[r.routes[head].last].next, r.routes[head].last = i, i
 		return
@@ -119,7 +119,7 @@ func (sh *shard) handle(r *reader, msgs []udp.Message) {
 			home.mu.Lock()
 			locked = home
 		}
-		locked.dispatch(r, now, datagram(&msgs[i]))
+		locked.dispatch(r, now, &msgs[i])
 	}
 	locked.unlock()
 	sh.deliver(r, now)
@@ -127,7 +127,7 @@ func (sh *shard) handle(r *reader, msgs []udp.Message) {
 		if isFirst(msgs[i].Data) {
 			firsts--
 			sh.mu.Lock()
-			sh.dispatch(r, now, datagram(&msgs[i]))
+			sh.dispatch(r, now, &msgs[i])
 			sh.unlock()
 		}
 	}
@@ -215,19 +215,19 @@ func kindOf(data []byte) wire.Kind {
 // dispatch finds the session of one datagram, or lets the endpoint's core deal with it. A session that is
 // complete with this datagram is routed without one, so that it can say what it has to say. The caller holds
 // the shard's lock.
-func (sh *shard) dispatch(r *reader, now monotime.Time, d protocol.Datagram) {
-	first := kindOf(d.Data) == wire.KindInit
+func (sh *shard) dispatch(r *reader, now monotime.Time, m *udp.Message) {
+	first := isFirst(m.Data)
 	if first && !sh.endpoint.listening.Load() {
 		sh.ignored.Add(1)
 		return
 	}
-	core := sh.core.Dispatch(now, d)
+	core := sh.core.Dispatch(now, datagram(m))
 	if first {
 		sh.spend(now, sh.endpoint.now())
 	}
 	if core != nil {
 		if s, ok := core.Context().(*Session); ok {
-			r.route(s, d)
+			r.route(s, m)
 		}
 		return
 	}
@@ -245,7 +245,7 @@ func (sh *shard) collect(r *reader) {
 		if !ok {
 			break
 		}
-		r.route(sh.add(core, false), protocol.Datagram{})
+		r.route(sh.add(core, false), nil)
 	}
 	sh.arm()
 }

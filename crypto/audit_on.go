@@ -37,11 +37,11 @@ func newAuditID(key []byte) (id auditID) {
 	return id
 }
 
-func (id auditID) sealed(nonce *[nonceSize]byte, plain []byte) {
+func (id auditID) sealed(nonce *[nonceSize]byte, header, plain []byte) {
 	if !auditing {
 		return
 	}
-	sum := sha256.Sum256(plain)
+	sum := sha256.Sum256(append(append([]byte(nil), header...), plain...))
 	entry, content := auditEntry{id.key, *nonce}, [16]byte(sum[:16])
 	audited.Lock()
 	defer audited.Unlock()

@@ -112,13 +112,19 @@ func (k *PacketKey) setNonce(path uint32, pn uint64) {
 //
 // spec: PROT-8
 func (k *PacketKey) Seal(buf []byte, hdrLen int, path uint32, pn uint64) []byte {
+	return k.SealFrom(buf[:hdrLen], buf[hdrLen:], path, pn)
+}
+
+// SealFrom is Seal for plaintext that lies elsewhere: it appends the encrypted plaintext and the tag to header. The
+// two must not overlap, unless the plaintext is just behind the header.
+func (k *PacketKey) SealFrom(header, plain []byte, path uint32, pn uint64) []byte {
 	if pn > MaxPacketNumber {
 		panic("BUG: crypto: packet number above 62 bits")
 	}
 	k.ready()
 	k.setNonce(path, pn)
-	k.audit.sealed(&k.nonce, buf)
-	return k.aead.Seal(buf[:hdrLen], k.nonce[:], buf[hdrLen:], buf[:hdrLen])
+	k.audit.sealed(&k.nonce, header, plain)
+	return k.aead.Seal(header, k.nonce[:], plain, header)
 }
 
 // Open decrypts buf[hdrLen:] where it lies, with buf[:hdrLen] as associated data, and returns the

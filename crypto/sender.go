@@ -33,14 +33,25 @@ func NewSender(suite Suite, secret *Secret) *Sender {
 //
 // spec: PROT-8 PROT-10 PROT-11
 func (s *Sender) SealPacket(buf []byte, pnOff, pnLen int, path uint32, pn uint64) []byte {
-	if len(buf) < pnOff+sampleOffset || int(buf[0]&pnLenBits)+1 != pnLen || buf[0]&phaseBit != 0 != s.phase {
+	if len(buf) < pnOff+sampleOffset || pnLen > sampleOffset {
+		panic("BUG: crypto: a packet to seal is too short")
+	}
+	return s.SealPacketFrom(buf[:pnOff+pnLen], buf[pnOff+pnLen:], pnOff, pnLen, path, pn)
+}
+
+// SealPacketFrom is SealPacket for plaintext that does not lie behind its header. What is encrypted lies there
+// afterwards; the plaintext stays as it is.
+//
+// spec: PROT-8 PROT-10 PROT-11
+func (s *Sender) SealPacketFrom(buf, plain []byte, pnOff, pnLen int, path uint32, pn uint64) []byte {
+	if len(buf) != pnOff+pnLen || pnLen+len(plain) < sampleOffset || int(buf[0]&pnLenBits)+1 != pnLen || buf[0]&phaseBit != 0 != s.phase {
 		panic("BUG: crypto: the header of a packet to seal is wrong")
 	}
 	if s.Exhausted() {
 		panic("BUG: crypto: a packet to seal under an exhausted key") // spec: PROT-15
 	}
 	s.numbers.use(path, pn)
-	buf = s.key.Seal(buf, pnOff+pnLen, path, pn)
+	buf = s.key.SealFrom(buf, plain, path, pn)
 	s.packets++
 	s.bytes += uint64(len(buf))
 	s.header.apply(buf, pnOff, true)

@@ -87,6 +87,7 @@ type Endpoint struct {
 
 	sessions map[wire.ID]*Session
 	live     int // sessions with a name in it
+	recent   named
 	tokens   map[[crypto.ResetTokenSize]byte]*Session
 	only     *Session // the one session of an endpoint whose IDs are empty
 
@@ -194,9 +195,18 @@ func (e *Endpoint) Dispatch(now Time, d Datagram) *Session {
 	return nil
 }
 
+// named is the session that was found last by its name: datagrams come in runs of one session.
+type named struct {
+	id      wire.ID
+	session *Session // nil: none
+}
+
 func (e *Endpoint) dispatchShort(now Time, d *Datagram) *Session {
 	if e.only != nil {
 		return e.only
+	}
+	if e.recent.session != nil && len(d.Data) > e.idLen+wire.MinAfterShortID && wire.HasDestination(d.Data, e.recent.id) {
+		return e.recent.session
 	}
 	short, err := wire.ParseShort(d.Data, e.idLen)
 	if err != nil {
@@ -204,6 +214,7 @@ func (e *Endpoint) dispatchShort(now Time, d *Datagram) *Session {
 		return nil
 	}
 	if s := e.sessions[short.DCID]; s != nil {
+		e.recent = named{short.DCID, s}
 		return s
 	}
 	if h := e.half.byID[short.DCID]; h != nil {
@@ -332,6 +343,7 @@ func (e *Endpoint) newID() (wire.ID, wire.ResetToken) {
 func (e *Endpoint) RetireID(id wire.ID) {
 	if s := e.sessions[id]; s != nil {
 		delete(e.sessions, id)
+		e.recent = named{}
 		if s.names--; s.names == 0 {
 			e.live--
 		}

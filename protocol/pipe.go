@@ -224,6 +224,16 @@ func (p *pipe) appendTo(b []byte, off uint64, n int) []byte {
 	return b
 }
 
+// around returns the n bytes from off on, which were written before, together with the room bytes before them in
+// memory, whatever those are. It returns nil when they do not lie together in one block.
+func (p *pipe) around(off uint64, room, n int) []byte {
+	in := int(off & (blockSize - 1))
+	if p.held == 0 || in < room || in+n > blockSize {
+		return nil
+	}
+	return (*p.ring.at(off >> blockShift)).data[in-room : in+n]
+}
+
 // read copies bytes from start on into dst and discards them. They were written before.
 func (p *pipe) read(dst []byte) {
 	off := p.start

@@ -76,12 +76,39 @@ func (s *Session) appendBulk(now Time, b []byte, p *path, stream *Stream, mark w
 	pnLen := p.loss.numberLen(pkt.pn)
 	start := len(b)
 	b = wire.AppendShort(b, p.peerID, pkt.pn, pnLen, s.keys.send.Phase())
-	pnOff := len(b) - pnLen - start
+	header := len(b) - start
 	queue := stream.queue
-	b, n := stream.appendFrame(b, start+size-crypto.TagSize-len(b), &pkt.facts)
+	sealed, n := stream.sealFrame(s.keys.send, b[start:], pnLen, size-crypto.TagSize-header, uint32(p.id), pkt)
+	if sealed == nil {
+		b, n = stream.appendFrame(b, size-crypto.TagSize-header, &pkt.facts)
+		sealed = s.keys.send.SealPacket(b[start:], header-pnLen, pnLen, uint32(p.id), pkt.pn)
+	}
 	s.streams.sched.spent(&stream.lane, queue, n)
-	b = b[:start+len(s.keys.send.SealPacket(b[start:], pnOff, pnLen, uint32(p.id), pkt.pn))]
 	pkt.eliciting, pkt.inFlight, pkt.ecn = true, true, mark
 	p.loss.commit(now, pkt, size)
-	return b
+	return b[:start+len(sealed)]
+}
+
+// maxInPlace is the room for the header of a frame that is sealed where its data lies: type, stream, offset.
+const maxInPlace = 1 + 8 + 8
+
+// sealFrame makes a packet of which the stream fills all space, and seals it from where the data lies, which saves
+// a copy: the header of the frame takes the place of the bytes before for that time. It returns the packet, which
+// follows its header in memory, and how much data is in it; nil if the data does not lie in one piece.
+func (s *Stream) sealFrame(key *crypto.Sender, header []byte, pnLen, space int, path uint32, pkt *sentPacket) (sealed []byte, n int) {
+	off, _ := s.send.nextRange(s.streams.sessionCredit(), s.budget())
+	room := wire.SizeStreamHeader(s.id, off, 0, false)
+	n = space - room
+	lent := s.send.pipe.around(off, room, n)
+	if lent == nil {
+		return nil, 0
+	}
+	var before [maxInPlace]byte
+	copy(before[:], lent[:room])
+	wire.AppendStreamHeader(lent[:0], s.id, off, n, false, false)
+	sealed = key.SealPacketFrom(header, lent, len(header)-pnLen, pnLen, path, pkt.pn)
+	copy(lent, before[:room])
+	s.noteSent(off, uint64(n), false)
+	pkt.facts = append(pkt.facts, streamFact(s, off, n, false))
+	return sealed, n
 }
