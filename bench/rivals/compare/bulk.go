@@ -31,7 +31,7 @@ func bulkWorkloads() []*Workload {
 	loopback := []string{Loopback}
 	return []*Workload{
 		make("bulk", "one stream as fast as possible, datagrams as large as each finds that the path carries",
-			[]string{Loopback, "dsl", "dsl,loss=1%", "long"}, 0, 1, false),
+			[]string{Loopback, "dsl", "dsl,loss=1%"}, 0, 1, false),
 		make("bulk-1452", "the same with at most 1452 bytes of UDP payload, or what is as long in TCP", loopback, pinned, 1, false),
 		make("bulk-bidir", "both ways at once on one stream; the sum", loopback, 0, 1, true),
 		make("bulk-8", "eight streams, or connections of those that have one stream", loopback, 0, 8, false),

@@ -20,7 +20,7 @@ import (
 const (
 	shortWorkloads = "bulk,bulk-1452,request"
 	shortRivals    = "tls,quic-go,godwit"
-	shortDuration  = 500 * time.Millisecond
+	shortDuration  = 300 * time.Millisecond
 )
 
 // command is what the flags say.
@@ -167,7 +167,7 @@ func list(w io.Writer, transports []transport.Transport) error {
 	return nil
 }
 
-// report measures and writes.
+// report measures and writes, after each table, so that what was measured is not lost with what was not.
 func (c *command) report(ctx context.Context, o *Options, out io.Writer) error {
 	var tables bytes.Buffer
 	both := io.MultiWriter(out, &tables)
@@ -175,15 +175,19 @@ func (c *command) report(ctx context.Context, o *Options, out io.Writer) error {
 	if err := r.WriteIntro(both); err != nil {
 		return err
 	}
-	err := Run(ctx, o, func(b *Block) error {
+	return Run(ctx, o, func(b *Block) error {
 		r.Results = append(r.Results, b.Results...)
-		return WriteBlock(both, b)
+		if err := WriteBlock(both, b); err != nil {
+			return err
+		}
+		return c.save(r, tables.Bytes())
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// save writes the files that were asked for.
+func (c *command) save(r *Report, tables []byte) error {
 	if c.out != "" {
-		if err := os.WriteFile(c.out, tables.Bytes(), 0o644); err != nil {
+		if err := os.WriteFile(c.out, tables, 0o644); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,8 @@ const (
 	// gameTurn is how often both ends look who is due.
 	gameTurn   = time.Millisecond
 	gameWarmUp = time.Second
+	// gameGrace is how long after the game messages of it may still leave, and then arrive.
+	gameGrace = 500 * time.Millisecond
 )
 
 // What a server that keeps up does: gameQueueing is the p99 of both ways, gameLost percent at most do not arrive.
@@ -45,7 +47,7 @@ func gameWorkloads() []*Workload {
 				{"down_p50_ms", "down p50 ms", noRatio}, {"down_p99_ms", "down p99 ms", lower}, {"down_lost_percent", "lost %", noRatio},
 				{"server_percent", "server CPU %", lower}, {"clients_percent", "clients CPU %", lower},
 			},
-			Links: []string{Loopback}, Duration: 4 * time.Second, Sessions: 1000, fits: gamers, apart: game,
+			Links: []string{Loopback}, Duration: 3 * time.Second, Sessions: 1000, fits: gamers, apart: game,
 		},
 		{
 			Name: "game-max", Text: fmt.Sprintf("%s; the highest number of sessions, of %v, with p99 below %v ms and at most %v %% lost both ways", text, gameSizes, gameQueueing, gameLost),
@@ -53,7 +55,7 @@ func gameWorkloads() []*Workload {
 				{"sessions", "sessions", higher}, {"up_p99_ms", "up p99 ms there", noRatio}, {"down_p99_ms", "down p99 ms", noRatio},
 				{"server_percent", "server CPU %", noRatio}, {"clients_percent", "clients CPU %", noRatio},
 			},
-			Links: []string{Loopback}, Duration: 3 * time.Second, fits: gamers, apart: gameMax,
+			Links: []string{Loopback}, Duration: 2 * time.Second, fits: gamers, apart: gameMax,
 		},
 	}
 }
@@ -159,8 +161,7 @@ func (t *ticker) run(ctx context.Context) (sent int64) {
 		if d.at >= t.End {
 			return sent
 		}
-		at := now()
-		if wait := d.at - at; wait > 0 {
+		if wait := d.at - now(); wait > 0 {
 			flush()
 			if sleep(ctx, max(wait, gameTurn)) != nil {
 				return sent
@@ -169,7 +170,7 @@ func (t *ticker) run(ctx context.Context) (sent int64) {
 		if t.counts(d.at) {
 			sent++
 		}
-		if at < t.End { // what is later than the game is lost
+		if now() < t.End+gameGrace { // what is later yet is lost
 			stamp(buf, number, d.at)
 			number++
 			_ = d.session.SendMessage(buf, t.class, turns) // what is refused is lost, too
@@ -212,7 +213,7 @@ func playOut(ctx context.Context, in *inputs, t *ticker) *played {
 	time.AfterFunc(t.Begin-now(), func() { cpu.Add(-int64(ownCPU())) })
 	sent := t.run(ctx)
 	cpu.Add(int64(ownCPU()))
-	_ = sleep(ctx, settleTime/4)
+	_ = sleep(ctx, gameGrace)
 	return in.result(sent, time.Duration(cpu.Load()))
 }
 

@@ -21,7 +21,7 @@ func mediaWorkload() *Workload {
 			{"late_percent", "frames late or lost %", noRatio}, {"missing_percent", "packets missing %", noRatio},
 			{"wire_up", "B up each", lower}, {"wire_down", "B back each", noRatio},
 		},
-		Links: []string{"clean", "loss1", "loss5", "wifi"}, Duration: 5 * time.Second, Sessions: 4,
+		Links: []string{"loss5", "wifi"}, Duration: 3 * time.Second, Sessions: 4,
 		fits: func(a *transport.About) bool { return a.Messages },
 		run:  runMedia,
 	}

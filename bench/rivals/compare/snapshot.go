@@ -16,7 +16,7 @@ func snapshotWorkload() *Workload {
 			{"p50_ms", "p50 ms", lower}, {"p99_ms", "p99 ms", lower}, {"p99_9_ms", "p99.9 ms", noRatio}, {"missing_percent", "missing %", noRatio},
 			{"wire_up", "B up each", lower}, {"wire_down", "B back each", noRatio}, {"cpu_us", "CPU µs each", lower},
 		},
-		Links: []string{Loopback, "loss5"}, Duration: 5 * time.Second, Sessions: 20,
+		Links: []string{Loopback, "loss5"}, Duration: 3 * time.Second, Sessions: 20,
 		fits: carriesMessages,
 		run: func(ctx context.Context, r *run) (Sample, error) {
 			t, s, err := r.traffic(ctx, &snapshot)

@@ -18,7 +18,7 @@ func worldloadWorkload() *Workload {
 			{"alone_p99_ms", "alone p99 ms", noRatio}, {"beside_p50_ms", "beside p50 ms", noRatio}, {"beside_p99_ms", "beside p99 ms", lower},
 			{"moved_ms", "p99 moved ms", noRatio}, {"world_s", "3 MB in s", lower}, {"missing_percent", "missing %", noRatio},
 		},
-		Links: []string{"clean", "loss5", "dsl"}, Duration: 10 * time.Second,
+		Links: []string{"loss5", "dsl"}, Duration: 6 * time.Second,
 		fits: func(a *transport.About) bool { return carriesMessages(a) && a.Streams && !a.Outside },
 		run:  worldload,
 	}
