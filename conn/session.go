@@ -72,7 +72,8 @@ func (s *Session) receive(now monotime.Time, routes []routed, first int, o *outb
 	defer s.mu.Unlock()
 	for i := first; i >= 0; i = routes[i].next {
 		if m := routes[i].message; m != nil {
-			s.core.HandleDatagram(now, datagram(m))
+			d := datagram(m)
+			s.core.Receive(now, &d)
 		}
 	}
 	s.keepToken()

@@ -221,7 +221,10 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, m *udp.Message) {
 		sh.ignored.Add(1)
 		return
 	}
-	core := sh.core.Dispatch(now, datagram(m))
+	core := sh.core.Lookup(m.Data)
+	if core == nil {
+		core = sh.core.Dispatch(now, datagram(m))
+	}
 	if first {
 		sh.spend(now, sh.endpoint.now())
 	}

@@ -201,21 +201,31 @@ type named struct {
 	session *Session // nil: none
 }
 
-func (e *Endpoint) dispatchShort(now Time, d *Datagram) *Session {
-	if e.only != nil {
+// Lookup returns the session that a protected packet names, nil if there is none or it is none: Dispatch has the
+// rest.
+func (e *Endpoint) Lookup(data []byte) *Session {
+	switch {
+	case len(data) == 0 || !wire.IsShort(data[0]):
+		return nil
+	case e.only != nil:
 		return e.only
+	case len(data) <= e.idLen+wire.MinAfterShortID:
+		return nil
+	case e.recent.session == nil || !wire.HasDestination(data, e.recent.id):
+		id := wire.MakeID(data[1 : 1+e.idLen])
+		e.recent = named{id, e.sessions[id]}
 	}
-	if e.recent.session != nil && len(d.Data) > e.idLen+wire.MinAfterShortID && wire.HasDestination(d.Data, e.recent.id) {
-		return e.recent.session
+	return e.recent.session
+}
+
+func (e *Endpoint) dispatchShort(now Time, d *Datagram) *Session {
+	if s := e.Lookup(d.Data); s != nil {
+		return s
 	}
 	short, err := wire.ParseShort(d.Data, e.idLen)
 	if err != nil {
 		e.stats.Malformed++
 		return nil
-	}
-	if s := e.sessions[short.DCID]; s != nil {
-		e.recent = named{short.DCID, s}
-		return s
 	}
 	if h := e.half.byID[short.DCID]; h != nil {
 		if !h.keepEarly(d) {

@@ -107,7 +107,7 @@ func (s *Session) handleRecovered(now Time, content []byte) {
 	}
 	p.replay.Set(pn)
 	kinds := frameKinds{recovered: true, place: packetPlace{p.id, pn}}
-	if err := s.handleFrames(now, AddrPair{}, p, content[n+m:], &kinds); err != nil {
+	if err := s.handleFrames(now, &AddrPair{}, p, content[n+m:], &kinds); err != nil {
 		s.fail(now, err)
 		return
 	}

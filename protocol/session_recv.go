@@ -18,9 +18,12 @@ const (
 
 // HandleDatagram takes one datagram from the network. Whatever is in it, the session survives: it
 // is dropped and counted, or it is authentic and broke the rules, and closes the session by code.
-func (s *Session) HandleDatagram(now Time, d Datagram) {
+func (s *Session) HandleDatagram(now Time, d Datagram) { s.Receive(now, &d) }
+
+// Receive is HandleDatagram without a copy of d, for whoever has many.
+func (s *Session) Receive(now Time, d *Datagram) {
 	s.handleEarly(now)
-	s.handleDatagram(now, &d)
+	s.handleDatagram(now, d)
 }
 
 func (s *Session) handleDatagram(now Time, d *Datagram) {
@@ -119,7 +122,7 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	s.confirm(now)
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
 	kinds := frameKinds{place: packetPlace{p.id, pn}}
-	if err := s.handleFrames(now, d.Addr, p, payload, &kinds); err != nil {
+	if err := s.handleFrames(now, &d.Addr, p, payload, &kinds); err != nil {
 		s.fail(now, err)
 		return
 	}
@@ -196,7 +199,7 @@ type frameKinds struct {
 
 // handleFrames takes the frames of one packet. Each handler gets a view into payload and keeps none.
 // An empty payload is an error: no honest end sends one, and it must not be a free ride.
-func (s *Session) handleFrames(now Time, from AddrPair, p *path, payload []byte, kinds *frameKinds) error {
+func (s *Session) handleFrames(now Time, from *AddrPair, p *path, payload []byte, kinds *frameKinds) error {
 	if len(payload) == 0 { // spec: SESS-5
 		return transportErrorf(wire.ProtocolViolation, 0, "packet without frames")
 	}
@@ -224,7 +227,7 @@ func (s *Session) handleFrames(now Time, from AddrPair, p *path, payload []byte,
 }
 
 // handleFrame takes one frame and returns its length behind the type, or -1 when it is malformed.
-func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameType, b []byte, kinds *frameKinds) (int, error) {
+func (s *Session) handleFrame(now Time, from *AddrPair, p *path, typ wire.FrameType, b []byte, kinds *frameKinds) (int, error) {
 	if kinds.recovered {
 		if n, ok := skipMoment(typ, b); ok {
 			return n, nil
@@ -236,14 +239,14 @@ func (s *Session) handleFrame(now Time, from AddrPair, p *path, typ wire.FrameTy
 	case wire.FramePathChallenge:
 		f, n := wire.ParsePathChallenge(b)
 		if n >= 0 {
-			p.handleChallenge(from, f.Data)
+			p.handleChallenge(*from, f.Data)
 		}
 		kinds.eliciting = true
 		return n, nil
 	case wire.FramePathResponse:
 		f, n := wire.ParsePathResponse(b)
 		if n >= 0 {
-			s.handlePathResponse(now, p, from, f.Data)
+			s.handlePathResponse(now, p, *from, f.Data)
 		}
 		kinds.eliciting = true
 		return n, nil

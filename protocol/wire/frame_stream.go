@@ -22,21 +22,24 @@ type StreamFrame struct {
 
 // ParseStream parses a STREAM frame of type t.
 func ParseStream(t FrameType, b []byte) (StreamFrame, int) {
+	// Single values, not the fields of a struct: those would be written one by one and read in pieces of
+	// another size, for which the processor waits.
 	id, n := ConsumeVarint(b)
 	if n < 0 {
 		return StreamFrame{}, -1
 	}
-	f := StreamFrame{ID: id, Fin: t&streamFlagFin != 0, ToEnd: t&streamFlagLen == 0}
+	var offset uint64
 	if t&streamFlagOff != 0 {
 		off, m := ConsumeVarint(b[n:])
 		if m < 0 {
 			return StreamFrame{}, -1
 		}
-		f.Offset = off
+		offset = off
 		n += m
 	}
 	length := uint64(len(b) - n)
-	if !f.ToEnd {
+	toEnd := t&streamFlagLen == 0
+	if !toEnd {
 		v, m := ConsumeVarint(b[n:])
 		if m < 0 || v > uint64(len(b)-n-m) {
 			return StreamFrame{}, -1
@@ -44,12 +47,11 @@ func ParseStream(t FrameType, b []byte) (StreamFrame, int) {
 		length = v
 		n += m
 	}
-	if f.Offset+length > MaxVarint { // spec: WIRE-26
+	if offset+length > MaxVarint { // spec: WIRE-26
 		return StreamFrame{}, -1
 	}
 	end := n + int(length)
-	f.Data = b[n:end:end]
-	return f, end
+	return StreamFrame{ID: id, Offset: offset, Data: b[n:end:end], Fin: t&streamFlagFin != 0, ToEnd: toEnd}, end
 }
 
 // AppendStreamHeader appends a STREAM frame up to its data; the caller appends exactly n bytes of data
