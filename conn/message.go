@@ -88,7 +88,8 @@ type MessageOptions struct {
 	// that moment: it must not wait. It may call the session.
 	Outcome func(Outcome)
 	// Priority of the channel from now on, beside streams, whose default is 64: higher first. From 128 on
-	// messages may exceed the congestion window by a little and are acknowledged at once. 0: 128.
+	// messages may exceed the congestion window by a little, and those in reliable modes are acknowledged at once, or
+	// with what the peer sends in the same tick. 0: 128.
 	Priority uint8
 	// More says that others follow in this tick: the message may wait for Flush, of the session, its listener or its
 	// endpoint, for a message without More, or for 5 ms, so that small ones share a packet and the packets of many

@@ -79,11 +79,17 @@ func (s *Session) receive(now monotime.Time, routes []routed, first int, o *outb
 	s.keepToken()
 	s.woke = false
 	s.deliver()
-	if s.woke && s.core.CanWait() {
-		s.arm() // what the reader answers takes the acknowledgement along
+	if s.canWait() {
+		s.arm()
 		return
 	}
 	o.take(s)
+}
+
+// canWait reports whether the session has nothing to send for now: what a reader that was just woken answers takes the
+// acknowledgement of its question along.
+func (s *Session) canWait() bool {
+	return s.core.CanWait() && (s.woke || !s.core.OwesAck()) && (s.mail == nil || len(s.mail.fates) == 0)
 }
 
 // keepToken keeps the proof of address that the server gives once, for the next Dial.

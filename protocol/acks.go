@@ -79,6 +79,12 @@ func (a *ackState) requestNow() { a.now = true }
 // receive takes an authentic packet that was not seen before. immediate says that it asks for an
 // answer without delay.
 func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn wire.ECN) {
+	a.receiveUntil(now, pn, eliciting, immediate, 0, ecn)
+}
+
+// receiveUntil is receive for a packet whose acknowledgement may wait until a time for another packet to take it
+// along; 0: as all else.
+func (a *ackState) receiveUntil(now Time, pn uint64, eliciting, immediate bool, until Time, ecn wire.ECN) {
 	next := a.seen.end()
 	a.seen.add(pn, pn+1)
 	a.bound(pn)
@@ -90,7 +96,11 @@ func (a *ackState) receive(now Time, pn uint64, eliciting, immediate bool, ecn w
 		return
 	}
 	a.waiting++ // spec: REL-1
-	if due := now.Add(a.delay); a.due.IsZero() || due.Before(a.due) {
+	due := now.Add(a.delay)
+	if until != 0 && a.waiting <= ridePackets && !a.fixed {
+		due = until
+	}
+	if a.due.IsZero() || due.Before(a.due) {
 		a.due = due
 	}
 	// A gap or a packet out of order is news that the sender's loss detection waits for, and so is

@@ -116,7 +116,7 @@ func (l *lossState) waiting(n int) (sent Time, count int) {
 	end := min(l.list.next, l.cursor+maxCarryScan)
 	for pn := l.cursor; pn < end && count < n; pn++ {
 		if p := l.list.at(pn); p.outstanding() && p.eliciting && !p.probe {
-			sent = p.sent
+			sent = p.answerable()
 			count++
 		}
 	}

@@ -238,7 +238,7 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 	}
 	l.outstanding++
 	if !p.repeat { // spec: FEC-24
-		l.lastEliciting = now
+		l.lastEliciting = p.answerable()
 	}
 	if l.probesWanted > 0 {
 		l.probesWanted--

@@ -18,7 +18,11 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 	l.pass = ackPass{prior: l.bytesInFlight}
 	l.ecn.acked = wire.ECNCounts{}
 	spurious := l.stats.spurious
-	sample := l.rttSample(now, ack)
+	sample, rode := l.rttSample(now, ack)
+	held := maxAckDelay
+	if rode { // spec: REL-45
+		held = max(held, rideDelay)
+	}
 	ranges := ack.Ranges()
 	for r, ok := ranges.Next(); ok && r.End > l.list.base; r, ok = ranges.Next() {
 		l.ackRange(now, max(r.Start, l.list.base), r.End, cb)
@@ -28,7 +32,7 @@ func (l *lossState) handleAck(now Time, ack *wire.Ack, maxAckDelay time.Duration
 		l.largest = ack.Largest
 	}
 	if sample > 0 && l.pass.progress {
-		l.pass.rtt = l.rtt.update(now, sample, min(ack.Delay(), maxAckDelay))
+		l.pass.rtt = l.rtt.update(now, sample, min(ack.Delay(), held))
 	}
 	marked := l.marks(now, ack, raised)
 	if !raised && l.pass.packets == 0 && !l.pass.progress && marked == 0 && spurious == l.stats.spurious {
@@ -68,16 +72,17 @@ func (l *lossState) checkAck(ack *wire.Ack) error {
 }
 
 // rttSample returns the time since the largest packet of the frame left, if the frame is the first
-// to acknowledge it; else 0. It must be asked before the frame is taken.
-func (l *lossState) rttSample(now Time, ack *wire.Ack) time.Duration {
+// to acknowledge it; else 0. It must be asked before the frame is taken. rode says that the peer may have held the
+// frame back for a packet of its own.
+func (l *lossState) rttSample(now Time, ack *wire.Ack) (sample time.Duration, rode bool) {
 	if ack.Largest < max(l.list.base, l.epoch) {
-		return 0
+		return 0, false
 	}
 	p := l.list.at(ack.Largest)
 	if p.acked {
-		return 0
+		return 0, false
 	}
-	return max(now.Sub(p.sent), 1)
+	return max(now.Sub(p.sent), 1), p.rides
 }
 
 // ackRange takes the packets start to end-1. History is repeated in every frame, so runs that are

@@ -131,6 +131,7 @@ type messagesState struct {
 	out       map[uint16]*sendChannel
 	outOrder  []*sendChannel // in the order of their first messages, so that runs can be repeated
 	carry     carryState
+	ride      rideState
 	skips     int // channels with a SKIP to send
 	unsettled int // messages that a graceful close waits for
 	outcomes  queue[outcomeNote]

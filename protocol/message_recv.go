@@ -98,6 +98,7 @@ type arrival struct {
 	source time.Duration // what the message's stamp means by the peer's clock
 	old    bool          // out: the packet is too old to say which message is meant, and must not be acknowledged
 	urgent bool          // out: it should be acknowledged at once
+	plain  bool          // out: it is to be acknowledged as all else
 }
 
 // handleMessage takes a MESSAGE frame. Its data is copied.
@@ -127,6 +128,7 @@ func (m *messagesState) handleMessage(f *wire.Message, a *arrival) error {
 	if reliable(c.mode) && c.priority >= latencyPriority && f.Offset+uint64(len(f.Data)) == f.Total {
 		a.urgent = true // spec: MSG-18
 	}
+	a.plain = reliable(c.mode) && !a.urgent
 	if reliable(c.mode) {
 		return c.takeReliable(number, f, a)
 	}

@@ -65,6 +65,7 @@ type sentPacket struct {
 	inFlight  bool // counts against the window until its fate is certain
 	latency   bool // left on the allowance of the latency class, beyond what bulk data may
 	repeat    bool // has nothing but copies of messages: does not put a probe off
+	rides     bool // its acknowledgement may wait for rideDelay
 	probe     bool // tries a datagram size; its loss is no sign of congestion
 	acked     bool
 	lost      bool // was declared lost; acked as well: the loss was spurious
@@ -96,6 +97,14 @@ func (p *sentPacket) hasData() bool {
 		}
 	}
 	return false
+}
+
+// answerable returns from when on the peer has no reason to hold its acknowledgement back, but for its max ack delay.
+func (p *sentPacket) answerable() Time {
+	if p.rides { // spec: REL-45
+		return p.sent.Add(rideDelay)
+	}
+	return p.sent
 }
 
 // outstanding reports whether the fate of the packet is open.

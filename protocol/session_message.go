@@ -148,7 +148,9 @@ func (s *Session) handleMessageFrame(now Time, typ wire.FrameType, b []byte, kin
 	a := arrival{now: now, place: kinds.place}
 	n, err := s.channels().handle(typ, b, &a)
 	kinds.old = kinds.old || a.old
-	kinds.immediate = kinds.immediate || a.urgent
+	kinds.messages = kinds.messages || typ.IsMessage()
+	kinds.urgent = kinds.urgent || a.urgent
+	kinds.plain = kinds.plain || a.plain
 	return n, err
 }
 

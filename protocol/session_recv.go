@@ -139,13 +139,14 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	if kinds.source {
 		s.takeSource(p, pn, &kinds)
 	}
-	asked := kinds.immediate && kinds.stream && !kinds.message
-	p.acks.receive(now, pn, kinds.eliciting, kinds.immediate && !asked, d.ECN)
+	until, immediate := s.rideUntil(now, &kinds)
+	asked := immediate && kinds.stream && !kinds.message
+	p.acks.receiveUntil(now, pn, kinds.eliciting, immediate && !asked, until, d.ECN)
 	if asked {
 		p.acks.ask(now)
 	}
 	if kinds.eliciting {
-		p.acks.expect(now, kinds.stream && !kinds.immediate, p.loss.rtt.smoothed)
+		p.acks.expect(now, kinds.stream && !immediate, p.loss.rtt.smoothed)
 	}
 	if kinds.stream || kinds.message {
 		s.idle.wake(now, restAfter)
@@ -184,6 +185,9 @@ type frameKinds struct {
 	immediate bool // wants it now
 	stream    bool // stream data
 	message   bool // messages, or words about them
+	messages  bool // messages themselves
+	urgent    bool // the end of one that is acknowledged at once
+	plain     bool // something else than such messages and those that are not sent again
 	data      bool // more than probing of a path
 	old       bool // has a message that cannot be told any more: the packet counts as lost
 
@@ -237,6 +241,7 @@ func (s *Session) handleFrame(now Time, from *AddrPair, p *path, typ wire.FrameT
 	case wire.FramePadding:
 		return wire.SkipPadding(b), nil
 	case wire.FramePathChallenge:
+		kinds.plain = true
 		f, n := wire.ParsePathChallenge(b)
 		if n >= 0 {
 			p.handleChallenge(*from, f.Data)
@@ -244,6 +249,7 @@ func (s *Session) handleFrame(now Time, from *AddrPair, p *path, typ wire.FrameT
 		kinds.eliciting = true
 		return n, nil
 	case wire.FramePathResponse:
+		kinds.plain = true
 		f, n := wire.ParsePathResponse(b)
 		if n >= 0 {
 			s.handlePathResponse(now, p, *from, f.Data)
@@ -251,6 +257,7 @@ func (s *Session) handleFrame(now Time, from *AddrPair, p *path, typ wire.FrameT
 		kinds.eliciting = true
 		return n, nil
 	case wire.FrameNewSessionID:
+		kinds.plain = true
 		f, n := wire.ParseNewSessionID(b)
 		kinds.eliciting = true
 		if n < 0 {
@@ -272,6 +279,7 @@ func (s *Session) handleFrame(now Time, from *AddrPair, p *path, typ wire.FrameT
 		return s.handleReport(b)
 	}
 	kinds.eliciting, kinds.data = kinds.eliciting || typ != wire.FrameChannelReport, true
+	kinds.plain = kinds.plain || !typ.IsMessage() && typ != wire.FrameChannelReport
 	if typ.IsStream() {
 		kinds.stream = true
 		f, n := wire.ParseStream(typ, b)

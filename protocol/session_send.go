@@ -216,6 +216,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	if b.pkt.eliciting {
 		s.appendGrease(&b)
+		s.finishMessages(now, &b, probe)
 		s.askForAck(&b, probe)
 	} else if s.idle.pingDue {
 		s.appendPing(&b)
@@ -274,8 +275,12 @@ func (s *Session) CanWait() bool {
 		return false
 	}
 	p := s.paths.active
-	return p.validated && p.moving == nil && p.response == nil && p.loss.probesWanted == 0 &&
+	can := p.validated && p.moving == nil && p.response == nil && p.loss.probesWanted == 0 &&
 		p.acks.canWait() && !s.wantsToSend() && !s.idle.pingDue
+	if can {
+		p.loss.appLimited()
+	}
+	return can
 }
 
 // OwesAck reports whether an acknowledgement waits for which the peer asked.
@@ -365,7 +370,6 @@ func (s *Session) appendStreamData(b *packetBuilder, latencyOnly bool) {
 	if len(b.buf) == data {
 		b.buf, b.asked = b.buf[:before], false // nothing to hurry for
 	}
-	b.asked = b.asked || s.streams.urgent
 }
 
 // maxGrease is the longest grease frame: a type of four bytes, a length of one, seven bytes of nothing.
@@ -395,9 +399,15 @@ func (s *Session) appendPing(b *packetBuilder) {
 // askForAck asks the peer not to delay the acknowledgement of a probe, or of a tail of what would be sent again,
 // after which nothing would show a loss.
 func (s *Session) askForAck(b *packetBuilder, probe bool) {
-	if !b.asked && b.room() > 0 && (probe || !s.streams.hasData() && !s.streams.patient) {
-		b.buf = append(b.buf, byte(wire.FrameImmediateAck))
+	if !b.asked && !b.pkt.rides && b.room() > 0 && (probe || !s.streams.hasData() && !s.streams.patient) {
+		s.askNow(b)
 	}
+}
+
+// askNow has the peer acknowledge the packet at once.
+func (s *Session) askNow(b *packetBuilder) {
+	b.buf = append(b.buf, byte(wire.FrameImmediateAck))
+	b.asked = true
 }
 
 // padTo makes the finished packet at least size bytes long.
