@@ -14,6 +14,13 @@ const (
 	// else, so bulk data pays it back.
 	latencyPackets  = 4
 	latencyFraction = 20
+	// startPackets is by how many datagrams messages with a deadline may exceed the first windows of a path, until
+	// startAcked packets were acknowledged: a key frame of 120 kB then takes a round trip and a half, not three.
+	// With Adaptive's window that is as much again as it starts with.
+	startPackets = 32
+	startAcked   = 128
+	// startDebit is what such a packet costs the pacer, as a part of its size: so both leave in half a round trip.
+	startDebit = 2
 	// maxUntrackedTail is how many packets that ask for no acknowledgement are remembered at the old
 	// end of the list. A receiver of bulk data sends little else, and the peer need not answer.
 	maxUntrackedTail = 64
@@ -101,6 +108,7 @@ type lossState struct {
 	stats   lossStats
 
 	bytesInFlight   int
+	expiring        bool   // what leaves next is a message with a deadline, or repairs some
 	latencyInFlight int    // of them, those that left on the allowance of the latency class
 	outstanding     int    // packets in flight that want to be acknowledged
 	unanswered      int    // other packets sent since one of those was last acknowledged
@@ -221,7 +229,7 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 			l.latencyInFlight += size
 		}
 		p.state = l.sampler.OnSent(now, size, l.bytesInFlight)
-		l.pace.sent(now, size)
+		l.pace.sent(now, l.paceDebit(p, size))
 		l.cc.Sent(congestion.SendSample{
 			Now: now, Bytes: size, InFlight: l.bytesInFlight, AppLimited: l.sampler.AppLimited(),
 		})
@@ -304,11 +312,30 @@ func (l *lossState) latencyRoom() int {
 	room := window - l.bytesInFlight
 	if l.persistentSince.IsZero() {
 		room = max(room, max(latencyPackets*l.mtu.current(), window/latencyFraction)-l.latencyInFlight)
+		if l.starting() {
+			room = max(room, window+startPackets*l.mtu.current()-l.bytesInFlight)
+		}
 	}
 	if l.bytesInFlight == 0 {
 		room = max(room, l.mtu.current())
 	}
 	return room
+}
+
+// starting reports whether the path has carried so little that its window says nothing, and messages with a deadline may
+// exceed it.
+//
+// spec: REL-46
+func (l *lossState) starting() bool {
+	return l.expiring && l.stats.packetsAcked < startAcked && l.stats.persistent == 0
+}
+
+// paceDebit is what a packet of size bytes costs the pacer.
+func (l *lossState) paceDebit(p *sentPacket, size int) int {
+	if p.latency && l.starting() {
+		return size / startDebit
+	}
+	return size
 }
 
 // appLimited tells that everything was sent although more could have been.

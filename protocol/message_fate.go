@@ -135,6 +135,7 @@ func (c *sendChannel) forget() {
 		c.pop()
 	}
 	c.sendAt, c.expireAt = max(c.sendAt, c.queue.head), max(c.expireAt, c.queue.head)
+	c.lastAt = max(c.lastAt, c.queue.head)
 	if skip { // spec: MSG-10
 		c.setSkip(c.base())
 	}
@@ -239,6 +240,6 @@ func (c *sendChannel) drop() {
 	}
 	c.data.truncate(c.data.start)
 	c.acked, c.lost = nil, nil
-	c.sendAt, c.expireAt = c.queue.head, c.queue.head
+	c.sendAt, c.expireAt, c.lastAt = c.queue.head, c.queue.head, c.queue.head
 	c.full, c.flight = false, 0
 }

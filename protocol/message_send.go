@@ -29,6 +29,7 @@ type sendChannel struct {
 	lost     rangeset // places to send again
 	sendAt   uint64   // position of the first message that was not sent in full
 	expireAt uint64   // position of the first message whose deadline has not been looked at
+	lastAt   uint64   // position of the first message whose last chance has not been looked at
 
 	next  uint64 // number of the next message that is sent for the first time
 	known uint64 // the receiver knows of all numbers below, as far as is certain

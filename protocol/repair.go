@@ -20,6 +20,8 @@ const (
 	// coverSpan is how many packets a symbol covers at most. Receivers remember fec.Window of them: so many
 	// less may overtake a symbol, and 40 of them are as good as 64 where loss is independent (decision 15).
 	coverSpan = 48
+	// pressingSpan is how many packets before that symbols pass messages that wait.
+	pressingSpan = 8
 )
 
 // RepairStats counts the repair of messages with a deadline. Bytes are of UDP payload.
@@ -108,6 +110,7 @@ type repairSender struct {
 	demanded int                       // of them, those that repair what is known to be lost
 	last     Time                      // when the last packet was covered
 	since    Time                      // when a symbol became due
+	from     uint16                    // what was covered last by then
 	tried    Time                      // when it was last seen whether one may leave
 
 	burst     int           // packets covered since a pause
@@ -159,6 +162,18 @@ const (
 	// of 2.4 Mbit/s.
 	symbolPatience = 4 * time.Millisecond
 )
+
+// repairPresses reports whether symbols that are due must go before messages that wait, or be of no use to the first of
+// the packets that they are for.
+//
+// spec: FEC-31
+func (s *Session) repairPresses() bool {
+	return s.repair != nil && s.repair.send != nil && s.paths.active.loss.starting() && s.repair.send.pressing()
+}
+
+func (r *repairSender) pressing() bool {
+	return r.owed >= 1 && r.encoder.Next()-r.from >= coverSpan-pressingSpan
+}
 
 // due is when the next symbol should leave; 0: none is owed.
 func (r *repairSender) due() Time {

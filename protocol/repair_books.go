@@ -5,6 +5,10 @@ import "time"
 // capWindow is the time over which unused allowance can be saved: bursts of loss are seconds apart.
 const capWindow = time.Second
 
+// lentBytes is how much repair takes for sent at least: at the default cap 2.4 kB can be spent before any of it is
+// earned, which is what a few losses among the first messages of a voice take.
+const lentBytes = 8192
+
 // repairBooks say what the repair of a channel has cost, and may cost.
 type repairBooks struct {
 	balance float64       // bytes that repair may cost now
@@ -106,6 +110,7 @@ func (o *repairBooks) earn(now Time, bytes int, limit float64) {
 	switch since := now.Sub(o.since); {
 	case o.since.IsZero() || since >= 2*capWindow:
 		o.earned, o.packets, o.since, o.span = [2]uint64{}, [2]int{}, now, 0
+		o.balance = max(o.balance, limit*lentBytes)
 	case since >= capWindow:
 		o.earned, o.packets, o.since = [2]uint64{0, o.earned[0]}, [2]int{0, o.packets[0]}, o.since.Add(capWindow)
 	}
@@ -115,7 +120,7 @@ func (o *repairBooks) earn(now Time, bytes int, limit float64) {
 	if o.packets[1] > 0 {
 		o.span += capWindow
 	}
-	o.balance = min(o.balance+limit*float64(bytes), limit*float64(o.earned[0]+o.earned[1]))
+	o.balance = min(o.balance+limit*float64(bytes), limit*max(lentBytes, float64(o.earned[0]+o.earned[1])))
 }
 
 // spend debits what repair has cost, in bytes. Retransmissions go in any case, and what they leave is a debt of at most

@@ -38,7 +38,7 @@ func (s *Session) doubleLast(now Time, p *path, f *fact) {
 	c := s.messages.out[uint16(f.a)]
 	m := c.queue.at(f.a >> 16)
 	l := &p.loss
-	loss := l.presentLoss()
+	loss := l.likelyLoss()
 	rest := c.expiryOf(f.a >> 16).Sub(now)
 	if loss == 0 || m.settled || l.rounds(rest) > 0 || l.crowded() {
 		return

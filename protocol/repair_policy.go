@@ -42,6 +42,7 @@ const (
 type repairPlan struct {
 	until Time    // the plan is good until then
 	ratio float64 // symbols for each packet; 0: the code is not used
+	late  bool    // it is for packets that leave when they cannot be sent again any more
 }
 
 // repairs reports whether messages of the channel are repaired beyond plain retransmission: those that have a
@@ -54,10 +55,7 @@ func (s *Session) planFor(now Time, p *path, c *sendChannel) *repairPlan {
 		return &c.plan
 	}
 	c.plan = repairPlan{until: now.Add(max(p.loss.rtt.smoothed/planShare, time.Millisecond))}
-	loss := p.loss.presentLoss()
-	if p.loss.rate.judged() < priorPackets {
-		loss = max(loss, priorLoss)
-	}
+	loss := p.loss.likelyLoss()
 	limit := s.overheadCap(c)
 	if loss == 0 || limit == 0 || p.loss.crowded() {
 		return &c.plan
@@ -66,10 +64,8 @@ func (s *Session) planFor(now Time, p *path, c *sendChannel) *repairPlan {
 	n := s.packetsWithin(promptWindow)
 	miss := promptMiss
 	if c.goal == Economy {
-		if p.loss.rounds(c.deadline) >= 1 {
-			return &c.plan
-		}
-		n, miss = min(s.packetsWithin(c.deadline), coverSpan), codeMiss
+		c.plan.late = p.loss.rounds(c.deadline) >= 1
+		n, miss = min(max(s.packetsWithin(c.deadline), int(c.queue.tail-c.sendAt)), coverSpan), codeMiss
 	}
 	c.plan.ratio = codeRatio(n, loss, burst, miss, limit*inAdvance)
 	return &c.plan
@@ -90,6 +86,14 @@ func (l *lossState) presentLoss() float64 {
 		return 0
 	}
 	return loss
+}
+
+// likelyLoss is presentLoss, and a guess as long as too little is known of the path.
+func (l *lossState) likelyLoss() float64 {
+	if l.rate.judged() < priorPackets {
+		return max(l.presentLoss(), priorLoss)
+	}
+	return l.presentLoss()
 }
 
 // judged returns of how many packets of the last one to two minutes the fate is known.
@@ -161,7 +165,7 @@ func (r *repairSender) owe(now Time, c *sendChannel, ratio float64) {
 	r.owed += ratio
 	c.books.owed += ratio
 	if had < 1 && r.owed >= 1 {
-		r.since = now
+		r.since, r.from = now, r.encoder.Next()-1
 	}
 }
 

@@ -10,10 +10,13 @@ import (
 // cover, and leaves room so that a symbol over it fits a packet. The frame goes again with endCovered if no such
 // message follows.
 //
-// spec: FEC-30
+// spec: FEC-30 FEC-39
 func (s *Session) beginCovered(now Time, b *packetBuilder) {
 	c := s.streams.nextChannel()
-	if c == nil || !c.repairs() || s.planFor(now, b.path, c).ratio == 0 {
+	if c == nil || !c.repairs() {
+		return
+	}
+	if plan := s.planFor(now, b.path, c); plan.ratio == 0 || plan.late && (len(c.lost) > 0 || b.path.loss.rounds(c.nextExpires().Sub(now)) >= 1) {
 		return
 	}
 	limit, n := b.coveredLimit(), c.nextWhole()
@@ -90,6 +93,12 @@ func (s *Session) cover(now Time, b *packetBuilder) {
 	r.owe(now, c.payer, ratio)
 }
 
+// nextExpires returns when the message that leaves next expires.
+func (c *sendChannel) nextExpires() Time {
+	position, _, _ := c.nextPart()
+	return c.expiryOf(position)
+}
+
 // expiryOf returns when the message at a position expires, 0 when it is settled or never does.
 func (c *sendChannel) expiryOf(position uint64) Time {
 	if position < c.queue.head || c.deadline == 0 {
@@ -108,7 +117,7 @@ func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	}
 	r := s.repair.send
 	r.tried = now
-	if due := r.due(); due == 0 || r.demanded == 0 && now.Before(due) || s.streams.hasLatencyData() {
+	if due := r.due(); due == 0 || r.demanded == 0 && now.Before(due) || s.streams.hasLatencyData() && !s.repairPresses() {
 		return buf, Meta{}, false
 	}
 	first, count := r.span(now)
@@ -152,6 +161,7 @@ func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, boo
 // symbolPermitted asks congestion control and pacer: symbols belong to the latency class, as what they repair.
 func (s *Session) symbolPermitted(now Time, b *packetBuilder, size int) bool {
 	l := &b.path.loss
+	l.expiring = true
 	ok, wait := l.canSend(now, size, sendBulk)
 	if ok {
 		return true

@@ -75,9 +75,12 @@ func (s *Session) hasSkips() bool { return s.messages != nil && s.messages.skips
 // message an empty packet holds, one byte less than all for the wish to be acknowledged at once.
 func (s *Session) prepareMessages(now Time, b *packetBuilder) {
 	s.settleHeld(now)
+	s.takeLastChances(now)
 	s.sendDoubles(now)
 	s.streams.repairing = sentBytes{}
 	s.streams.beginPacket(b.room() - 1)
+	c := s.streams.nextChannel()
+	b.path.loss.expiring = c != nil && c.repairs()
 	if s.messages != nil {
 		s.messages.timeout(now)
 		s.messages.prepareCopies(now, &b.path.loss)

@@ -121,6 +121,11 @@ func (s *Session) appendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
 		}
 	}
 	p := s.paths.active
+	if s.repairPresses() {
+		if b, meta, ok := s.appendSymbol(now, b, p); ok {
+			return b, meta, ok
+		}
+	}
 	if b, meta, ok := s.appendPacket(now, b, p); ok {
 		return b, meta, ok
 	}

@@ -68,6 +68,7 @@ func (s *Session) NextTimeout() (Time, Timer) {
 		}
 		consider(s.paceUntil, TimerPace)
 		consider(s.repairDeadline(), TimerRepair)
+		consider(s.nextLastChance(), TimerRepair)
 		if s.messages != nil {
 			consider(s.messages.carry.deadline(&s.paths.active.loss), TimerMessage)
 		}

@@ -125,7 +125,7 @@ func (r *run) connect() error {
 func (r *run) clientEvent(_ *protocol.Session, e protocol.Event) {
 	switch e.Kind {
 	case protocol.EventEstablished:
-		r.beat()
+		r.world.After(r.scenario.Pause, r.beat)
 	case protocol.EventStreamWritable:
 		r.err = r.transfer.write(e.Stream)
 	case protocol.EventClosed:
@@ -170,7 +170,11 @@ func (r *run) writeFrame() error {
 	load, now := &r.scenario.Load, r.world.Now()
 	counts := r.measuring && (r.scenario.Transfer == 0 || r.transfer.running)
 	r.log.newFrame()
-	for range draw(r.rng, load.frame(), load.MaxFrame) {
+	n := draw(r.rng, load.frame(), load.MaxFrame)
+	if r.log.frames == 1 && load.First > 0 {
+		n = load.First
+	}
+	for range n {
 		size := draw(r.rng, load.Size, load.MaxSize)
 		if err := r.session.SendMessage(now, r.log.message(now, size, counts), load.Options); err != nil {
 			return err

@@ -15,6 +15,8 @@ type Load struct {
 	// Frame is how many messages are written at once; 0: one. MaxFrame, when it is more, is the most: then
 	// each frame is drawn.
 	Frame, MaxFrame int
+	// First is how many messages the first frame has; 0: as many as the others.
+	First int
 	// Every is the time from one frame to the next.
 	Every time.Duration
 }
@@ -34,6 +36,8 @@ type Scenario struct {
 	// Starts is how many sessions are played one after the other, each from its first message on and without any
 	// warm-up; Samples are of each. 0: one session, with a warm-up.
 	Starts int
+	// Pause is the time from the handshake to the first message, for those with Starts.
+	Pause time.Duration
 	// Seeds is how many seeds are enough, since a run is costly; 0: as many as are asked for.
 	Seeds int
 	// Targets are what the figures should be.
