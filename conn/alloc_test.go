@@ -3,6 +3,7 @@
 package conn_test // not with the race detector: it empties pools at random
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -47,6 +48,63 @@ func TestReadsAndWritesDoNotAllocate(t *testing.T) {
 			require.Zero(t, testing.AllocsPerRun(500, func() { there(large) }), "20 kB")
 		})
 	}
+}
+
+// Bulk data in small datagrams, as fast as it goes, both ways at once: sockets, readers, acknowledgements and
+// retransmission state of both ends are in the figure. Tables grow with the window, so the first rounds may allocate.
+func TestBulkDoesNotAllocateForPackets(t *testing.T) {
+	config := &conn.Config{MaxDatagram: 1452}
+	l, err := conn.Listen("127.0.0.1:0", config)
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey(), MaxDatagram: 1452})
+	require.NoError(t, err)
+	defer c.Close()
+	s, err := l.AcceptSession(t.Context())
+	require.NoError(t, err)
+	defer s.Close()
+	const roundBytes, rounds = 8 << 20, 30
+	done := make(chan error, 4)
+	var begin []chan struct{} // a round of one direction at one end
+	work := func(step func(n int) (int, error)) {
+		c := make(chan struct{})
+		begin = append(begin, c)
+		go func() {
+			for range c {
+				var err error
+				for n, k := 0, 0; n < roundBytes && err == nil; n += k {
+					k, err = step(roundBytes - n)
+				}
+				done <- err
+			}
+		}()
+	}
+	for _, end := range []*conn.Session{c, s} {
+		in, out := make([]byte, 128<<10), make([]byte, 128<<10)
+		work(func(n int) (int, error) { return end.Write(out[:min(n, len(out))]) })
+		work(func(n int) (int, error) { return end.Read(in[:min(n, len(in))]) })
+	}
+	fewest := 1.0
+	for range rounds {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		packets := c.Stats().PacketsSent + s.Stats().PacketsSent
+		for _, c := range begin {
+			c <- struct{}{}
+		}
+		for range begin {
+			require.NoError(t, <-done)
+		}
+		runtime.ReadMemStats(&after)
+		packets = c.Stats().PacketsSent + s.Stats().PacketsSent - packets
+		require.Greater(t, packets, uint64(2*roundBytes/1452))
+		fewest = min(fewest, float64(after.Mallocs-before.Mallocs)/float64(packets))
+	}
+	for _, c := range begin {
+		close(c)
+	}
+	// A hundredth stands for none: a goroutine may be handed the sending of a long burst.
+	require.Less(t, fewest, 0.01, "allocations for each packet")
 }
 
 func TestMessagesDoNotAllocate(t *testing.T) {
