@@ -86,7 +86,8 @@ type Config struct {
 
 	// AcceptBacklog is how many sessions wait for Accept; further ones are refused as full. 0: 1024.
 	AcceptBacklog int
-	// MaxSessions is how many sessions a listener has at once; further ones are refused as full. 0: about a million.
+	// MaxSessions is how many sessions a listener has at once; further ones are refused as full. 0: as many as
+	// MemoryLimit allows, about a million at most.
 	MaxSessions int
 	// MaxStreams and MaxUniStreams are how many streams the peer may have open at once, stream 0 not
 	// counted. 0: 256. Negative: none.
@@ -102,6 +103,14 @@ type Config struct {
 	// beyond it the oldest are dropped. Reliable ones count against SessionWindow, which bounds their size to
 	// half of it too. 0: 1 MiB.
 	MessageBuffer int
+	// MemoryLimit bounds what the sessions of an endpoint hold together, in bytes: data that was received and not read,
+	// or written and not acknowledged, messages, what repair keeps, handshakes, and 8 KiB for each session. When it is
+	// short, writes wait, messages are refused by ErrMessageQueueFull, peers get no more credit, and new sessions are
+	// refused as full; sessions that read what they get go on. Nothing reliable that was acknowledged is lost. The
+	// sockets of an endpoint have equal parts of it. Beside it a socket takes a few MiB, and Go's collector, with its
+	// default, as much again as is in use. 0: 2 GiB, of which a hundred thousand idle sessions take 0.8. At least
+	// 16 MiB. Negative: no bound.
+	MemoryLimit int64
 	// OverheadCap is how much the repair of messages with a deadline may add to what they take when nothing is
 	// lost, in percent of bytes, what is sent again included. More has lost messages back earlier on bad paths;
 	// below 0.3 % of loss nothing is added. The smaller one of both ends counts. At most 300. 0: 30. Negative:
@@ -175,6 +184,8 @@ func (c *Config) checkRanges() error {
 		return fmt.Errorf("conn: Config.MaxDatagram is %d: every path carries %d bytes, use 0 or more than that", c.MaxDatagram, protocol.MinDatagram)
 	case int64(c.MaxStreams) > maxStreamCount || int64(c.MaxUniStreams) > maxStreamCount:
 		return errors.New("conn: Config.MaxStreams and MaxUniStreams must not exceed 2^60")
+	case 0 < c.MemoryLimit && c.MemoryLimit < minMemoryLimit:
+		return fmt.Errorf("conn: Config.MemoryLimit is %d: use at least %d, 0 for the default, or a negative number for no bound", c.MemoryLimit, minMemoryLimit)
 	case c.MaxChannels > wire.MaxChannel+1:
 		return errors.New("conn: Config.MaxChannels must not exceed 65536")
 	case c.OverheadCap > protocol.MaxOverheadCap:
@@ -215,6 +226,14 @@ func (c *Config) shards() int {
 		return c.Shards
 	}
 	return min(runtime.GOMAXPROCS(0), maxDefaultShards)
+}
+
+// memoryLimit returns the bound on memory in bytes; 0: none.
+func (c *Config) memoryLimit() int64 {
+	if c.MemoryLimit == 0 {
+		return defaultMemoryLimit
+	}
+	return max(c.MemoryLimit, 0)
 }
 
 func (c *Config) backlog() int {

@@ -71,6 +71,7 @@ func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, err
 	}
 	for i, sock := range socks {
 		sh := &shard{endpoint: e, sock: sock, index: i}
+		sh.memory.limit = c.memoryLimit() / int64(len(socks))
 		sh.timers.clock = e.now
 		sh.timers.fire = sh.wake
 		var err error

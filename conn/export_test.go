@@ -41,3 +41,19 @@ func SendTogether(sessions []*Session) (datagrams, senders int) {
 	o.close()
 	return datagrams, senders
 }
+
+// MemoryForNewSession reports whether a shard with so many sessions has memory for another one.
+func MemoryForNewSession(limit, data, sessions int64) bool {
+	m := memory{limit: limit}
+	m.data.Store(data)
+	m.sessions.Store(sessions)
+	return m.forNewSession()
+}
+
+// MemoryShare is how much data one session may hold when others hold so much.
+func MemoryShare(limit, data int64) int {
+	m := memory{limit: limit}
+	m.data.Store(data)
+	most, _ := m.share()
+	return most
+}

@@ -153,7 +153,10 @@ func (s *Session) SendMessage(p []byte, o MessageOptions) error {
 		Priority: o.Priority, Tag: s.mailbox().watch(o.Outcome),
 	}
 	now := s.now()
+	s.tellMemory()
 	if err := s.core.SendMessage(now, p, options); err != nil {
+		s.account()
+		s.arm() // it may wait for memory
 		s.mail.unwatch(options.Tag)
 		if errors.Is(err, protocol.ErrSessionClosed) {
 			return newError(err)

@@ -34,6 +34,10 @@ type Session struct {
 	shown   bool          // the application has it
 	closed  bool          // the application has closed the session: every call returns err
 
+	counted  int     // what the shard's memory has of this session
+	legacy   *legacy // what it holds though it is over; nil: nothing, or it is not over
+	heldBack bool    // something waits for memory, as the shard knows
+
 	tokenFrom *tokenOrigin // whose address token is still to come; nil: it came, or this end is the server
 
 	dialed   bool          // this end is the client
@@ -70,6 +74,7 @@ func newSession(sh *shard, core *protocol.Session, dialed bool) *Session {
 func (s *Session) receive(now monotime.Time, routes []routed, first int, o *outbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tellMemory()
 	for i := first; i >= 0; i = routes[i].next {
 		if m := routes[i].message; m != nil {
 			d := datagram(m)
@@ -116,6 +121,7 @@ func (s *Session) timeout(now monotime.Time, o *outbox) {
 		s.wakeAt(at) // it has moved away
 		return
 	}
+	s.tellMemory()
 	s.core.HandleTimeout(now)
 	o.take(s)
 	if s.core.Resting() {
@@ -172,7 +178,9 @@ func (s *Session) letGo() {
 func (s *Session) flushCredit() {
 	if s.core.CreditDue() {
 		s.flush()
+		return
 	}
+	s.account()
 }
 
 // maxTurns is how many batches one caller sends before it hands the rest over: a MiB of data, a millisecond
@@ -204,6 +212,7 @@ func (s *Session) send(b *batch, turns int) (all bool) {
 // sent ends a flush.
 func (s *Session) sent() {
 	s.flushing = false
+	s.account()
 	if s.quiet != nil {
 		close(s.quiet)
 		s.quiet = nil
@@ -292,6 +301,7 @@ func (s *Session) event(e *protocol.Event) {
 	case protocol.EventDead:
 		s.dead = true
 		s.unpost()
+		s.leave()
 		s.shard.remove(s)
 	}
 }

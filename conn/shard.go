@@ -37,6 +37,7 @@ type shard struct {
 	armed monotime.Time // where node is in the wheel; 0: nowhere
 
 	timers timers
+	memory memory
 	held   heldList
 
 	handshakes handshakeWorker // does the public-key work; unused by a socket that only dials
@@ -221,6 +222,9 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, m *udp.Message) {
 		sh.ignored.Add(1)
 		return
 	}
+	if first {
+		sh.core.SetFull(!sh.memory.forNewSession())
+	}
 	core := sh.core.Lookup(m.Data)
 	if core == nil {
 		core = sh.core.Dispatch(now, datagram(m))
@@ -250,6 +254,7 @@ func (sh *shard) collect(r *reader) {
 		}
 		r.route(sh.add(core, false), nil)
 	}
+	sh.countCore()
 	sh.arm()
 }
 
@@ -273,6 +278,7 @@ func (sh *shard) add(core *protocol.Session, dialed bool) *Session {
 		s.next.prev = s
 	}
 	sh.first = s
+	sh.memory.sessions.Add(1)
 	sh.endpoint.retain()
 	return s
 }
@@ -307,6 +313,7 @@ func (sh *shard) remove(s *Session) {
 		sh.first = s.next
 	}
 	s.next, s.prev = nil, nil
+	sh.memory.sessions.Add(-1)
 	sh.mu.Unlock()
 	sh.timers.remove(&s.node)
 	sh.endpoint.release()
@@ -376,6 +383,7 @@ func (sh *shard) timeout(now monotime.Time) {
 	defer sh.mu.Unlock()
 	sh.armed = 0
 	sh.core.HandleTimeout(now)
+	sh.countCore()
 	sh.arm()
 }
 

@@ -15,6 +15,10 @@ type EndpointStats struct {
 	ReadErrors   uint64   // reads that failed
 	SendErrors   uint64   // datagrams that the system refused to send
 	NotListening uint64   // first packets of clients that came before Listen
+
+	Memory      int64 // what the sessions and handshakes hold now, in bytes, as Config.MemoryLimit counts it
+	MemoryLimit int64 // 0: none
+	HeldBack    int   // sessions in which something waits for memory now: a writer, or the peer for credit
 }
 
 // Stats returns the counters of the endpoint.
@@ -27,6 +31,9 @@ func (e *Endpoint) Stats() EndpointStats {
 		st.ReadErrors += sh.unread.Load()
 		st.SendErrors += sh.unsent.Load()
 		st.NotListening += sh.ignored.Load()
+		st.Memory += sh.memory.used()
+		st.MemoryLimit += sh.memory.limit
+		st.HeldBack += int(sh.memory.heldBack.Load())
 	}
 	return st
 }
@@ -48,6 +55,7 @@ func (st *EndpointStats) add(c protocol.EndpointStats) {
 	st.Unmatched += c.Unmatched
 	st.Forged += c.Forged
 	st.Overload += c.Overload
+	st.NoMemory += c.NoMemory
 	st.HalfOpen += c.HalfOpen
 	st.Sessions += c.Sessions
 }

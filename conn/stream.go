@@ -74,10 +74,14 @@ func (t *Stream) Write(p []byte) (n int, err error) {
 		if err := t.usable(&stop); err != nil {
 			return n, err
 		}
+		s.tellMemory()
 		k, err := t.core.Write(p[n:])
 		n += k
 		if k > 0 {
 			s.flush()
+		} else {
+			s.account()
+			s.arm() // it may wait for memory
 		}
 		if err != nil || n == len(p) {
 			return n, t.writeError(err)

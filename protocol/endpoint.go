@@ -67,6 +67,7 @@ type EndpointStats struct {
 	Unmatched        uint64 // dropped: names no session
 	Forged           uint64 // dropped: does not authenticate
 	Overload         uint64 // dropped: over a budget
+	NoMemory         uint64 // new sessions that were refused since there is no memory for them; Rejects has them too
 	HalfOpen         int    // handshakes that wait for their last packet
 	Sessions         int
 }
@@ -99,6 +100,7 @@ type Endpoint struct {
 	budget   budget
 	refusing wire.RejectCode // every new session is refused with this; 0: none
 	pressure bool            // the owner's accept queue is more than half full
+	full     bool            // the owner has no memory for another session
 	accepted []*Session
 
 	replies  []reply
@@ -160,6 +162,9 @@ func (e *Endpoint) SetPressure(high bool) { e.pressure = high }
 
 // Refuse makes the endpoint refuse every new session with a code; 0 takes new sessions again.
 func (e *Endpoint) Refuse(code wire.RejectCode) { e.refusing = code }
+
+// SetFull tells whether the owner has no memory for another session.
+func (e *Endpoint) SetFull(full bool) { e.full = full }
 
 // Stats returns the counters of the endpoint.
 func (e *Endpoint) Stats() EndpointStats {
@@ -228,7 +233,9 @@ func (e *Endpoint) dispatchShort(now Time, d *Datagram) *Session {
 		return nil
 	}
 	if h := e.half.byID[short.DCID]; h != nil {
-		if !h.keepEarly(d) {
+		if h.keepEarly(d) {
+			e.half.earlyBytes += len(d.Data)
+		} else {
 			e.stats.Overload++
 		}
 		return nil

@@ -77,6 +77,8 @@ type halfOpenTable struct {
 	unproved  int
 	sweepAt   Time
 	evictions uint64
+
+	earlyBytes int // of all
 }
 
 func (t *halfOpenTable) add(now Time, rng *rand.Rand, h *halfOpen) {
@@ -142,6 +144,7 @@ func (t *halfOpenTable) remove(h *halfOpen) {
 	if !h.working {
 		h.half.Clear()
 	}
+	t.earlyBytes -= h.earlyBytes
 	h.early = nil // the ring of expanded keys may still point to h
 }
 

@@ -140,8 +140,13 @@ func (e *Endpoint) answer(now Time, in *handshake.Init, d *Datagram, long *wire.
 	w := &Work{config: e.session, addr: d.Addr, received: now, in: in, long: *long, proved: proved, refusing: e.refusing}
 	w.id, w.token = e.newID()
 	w.grease = e.rng.Uint64()
-	if w.refusing == 0 && e.live >= e.cfg.MaxSessions {
+	switch {
+	case w.refusing != 0:
+	case e.live >= e.cfg.MaxSessions:
 		w.refusing = wire.RejectFull
+	case e.full: // spec: SESS-30
+		w.refusing = wire.RejectFull
+		e.stats.NoMemory++
 	}
 	e.do(now, w)
 }

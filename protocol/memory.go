@@ -6,10 +6,9 @@ import (
 )
 
 // What a session holds for its peer and its application is counted as it is held, so that the owner of many
-// sessions can bound what all of them hold together: it asks each for Memory, and tells each with SetMemory what
-// is left. A session may hold as much as is left for others, and takes no more when it holds that: so n sessions
-// that hold all they may leave one part in n+1 for the next one (dynamic thresholds: Choudhury and Hahne, 1998,
-// for the memory that the queues of a switch share). Nothing that was acknowledged is ever given up for it.
+// sessions can bound what all of them hold together: it asks each for Memory, and tells each with SetMemory what it may
+// hold. A session that holds that takes no more of what needs memory. Nothing reliable that was acknowledged is ever
+// given up for it.
 const (
 	// SessionMemory is what an owner counts for each session beside Memory, in bytes: its state, its names in
 	// tables, its handle. One that rests takes about half of it.
@@ -28,6 +27,11 @@ const (
 	sentPacketMemory = 384
 	// gapMemory is a range of bytes that came, with the room that a set of them grows into.
 	gapMemory = 32
+
+	// halfOpenMemory is what a handshake takes that waits for its last packet, and expandedMemory what each of the newest
+	// takes more for its KEM key.
+	halfOpenMemory = 2 << 10
+	expandedMemory = 8 << 10
 
 	// fillMemory is what a session may take beyond its part, in bytes, of what its application waits for, until that
 	// reads again: a hole that is filled gives memory back.
@@ -111,7 +115,7 @@ func (s *Session) Memory() int {
 	if s.repair != nil {
 		n += s.repair.memory()
 	}
-	if !s.Resting() {
+	if s.state != stateDead && !s.Resting() {
 		n += awakeMemory
 	}
 	return n
@@ -127,13 +131,17 @@ func (r *repairState) memory() (n int) {
 	return n
 }
 
-// SetMemory tells how many bytes the owner's sessions may take together, and how many it has beyond that for ends of
-// what has begun. It holds until the next call. An owner that bounds nothing does not call it.
-func (s *Session) SetMemory(free, reserve int) {
+// Memory returns what handshakes hold that are not complete, in bytes.
+func (e *Endpoint) Memory() int {
+	t := &e.half
+	return halfOpenMemory*len(t.list) + expandedMemory*min(len(t.list), maxExpanded) + t.earlyBytes
+}
+
+// SetMemory tells how many bytes of data and messages the session may hold until the next call, and whether the owner
+// has some to spare for what gives memory back. An owner that bounds nothing does not call it.
+func (s *Session) SetMemory(most int, spare bool) {
 	m := &s.streams.book
-	m.bounded = true
-	m.most = m.held + (free-s.Memory())/2 // then as much is left as is held
-	m.spare = reserve > 0
+	m.most, m.spare, m.bounded = most, spare, true
 }
 
 // HeldBack reports whether something waits for memory: a writer, or the peer for credit.
@@ -213,6 +221,7 @@ func (t *streamsState) creditEnd() uint64 {
 // spec: SESS-26
 func (s *Session) turnAway() {
 	s.stats.Dropped.Memory++
+	s.streams.book.wait(s.streams.now)
 	if i := &s.idle; i.agreed != 0 && !i.asked {
 		i.pingDue = true
 	}
