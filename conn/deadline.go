@@ -9,8 +9,8 @@ import (
 // timer of the runtime exists only while a deadline is set.
 type deadline struct {
 	timer  *time.Timer
-	set    uint64        // counts settings, so that a timer which fired late knows that it is an old one
 	moved  chan struct{} // closed when the deadline passes or is moved; made when somebody waits
+	set    uint32        // counts settings, so that a timer which fired late knows that it is an old one
 	passed bool
 }
 
@@ -50,6 +50,9 @@ func (d *deadline) to(t time.Time, mu *sync.Mutex) {
 		}
 	})
 }
+
+// rest gives memory back while nobody waits.
+func (d *deadline) rest() { d.moved = nil }
 
 // stop ends the timer for good.
 func (d *deadline) stop(mu *sync.Mutex) { d.to(time.Time{}, mu) }

@@ -83,11 +83,13 @@ func (g *gate) open() bool {
 	return g.waits
 }
 
-// rest gives memory back while nobody waits.
-func (g *gate) rest() {
-	if !g.busy && g.queued == 0 {
-		g.wake, g.turn = nil, nil
+// rest gives memory back if nobody waits, and reports whether that is so.
+func (g *gate) rest() bool {
+	if g.busy || g.queued > 0 {
+		return false
 	}
+	g.wake, g.turn = nil, nil
+	return true
 }
 
 func signal(c chan struct{}) {

@@ -34,9 +34,8 @@ type Session struct {
 	shown   bool          // the application has it
 	closed  bool          // the application has closed the session: every call returns err
 
-	counted  int     // what the shard's memory has of this session
-	legacy   *legacy // what it holds though it is over; nil: nothing, or it is not over
-	heldBack bool    // something waits for memory, as the shard knows
+	counted int     // what the shard's memory has of this session
+	legacy  *legacy // what it holds though it is over; nil: nothing, or it is not over
 
 	tokenFrom *tokenOrigin // whose address token is still to come; nil: it came, or this end is the server
 
@@ -46,6 +45,7 @@ type Session struct {
 	woke     bool          // a reader of a stream, with the batch that is being received
 	flushing bool          // somebody sends the session's datagrams
 	again    bool          // and there may be more of them
+	heldBack bool          // something waits for memory, as the shard's memory has it
 	quiet    chan struct{} // closed when nobody sends any more; made when somebody waits for that
 
 	armed      monotime.Time // when the wheel wakes the session at the latest; 0: it does not
@@ -132,8 +132,12 @@ func (s *Session) timeout(now monotime.Time, o *outbox) {
 // rest gives back what nobody uses in a session in which nothing happens.
 func (s *Session) rest() {
 	s.state.rest()
-	s.zero.reading.rest()
-	s.zero.writing.rest()
+	if s.zero.reading.rest() {
+		s.zero.readDeadline.rest()
+	}
+	if s.zero.writing.rest() {
+		s.zero.writeDeadline.rest()
+	}
 	if s.waiting == 0 && !s.shown {
 		s.over = nil
 	}

@@ -239,7 +239,9 @@ func (e *Endpoint) finishFin(now Time, w *Work) {
 		e.stats.Overload++
 		return
 	}
-	s.early = early
+	if len(early) > 0 {
+		s.early = &early
+	}
 	e.name(h.id, s)
 	e.stats.Accepted++
 	e.accepted = append(e.accepted, s)

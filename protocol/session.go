@@ -103,10 +103,10 @@ type Session struct {
 	local, remote *wire.Parameters // ours as offered, the peer's once known; shared, never changed
 	established   Time
 	confirmed     bool
-	unissued      bool       // spare IDs are handed out at the first chance, outside the endpoint
-	names         int        // IDs in the endpoint's table; the endpoint's own field
-	paceUntil     Time       // when the pacer lets the next packet go; 0: it does not wait
-	early         []Datagram // 1-RTT packets that came before the handshake was complete
+	unissued      bool        // spare IDs are handed out at the first chance, outside the endpoint
+	names         int         // IDs in the endpoint's table; the endpoint's own field
+	paceUntil     Time        // when the pacer lets the next packet go; 0: it does not wait
+	early         *[]Datagram // 1-RTT packets that came before the handshake was complete; nil: none
 	events        eventQueue
 	stats         SessionCounters
 	peer          peerProof
@@ -198,7 +198,10 @@ func (s *Session) Peer() PeerInfo {
 
 // AddressToken returns the proof of this client's address that the server gave for a later session.
 func (s *Session) AddressToken() ([wire.CookieSize]byte, bool) {
-	return s.control.addressToken, s.control.haveAddressToken
+	if s.control.addressToken == nil || s.role == server {
+		return [wire.CookieSize]byte{}, false
+	}
+	return *s.control.addressToken, true
 }
 
 // SetContext keeps a value of the owner with the session.

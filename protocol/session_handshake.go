@@ -335,7 +335,8 @@ func newServer(now Time, cfg *Config, registry Registry, st *serverStart) (*Sess
 	}
 	s.paths.list, s.paths.active = []*path{p}, p
 	s.control.done = deliveryDue
-	s.control.token, s.control.tokenOut = deliveryDue, st.token
+	token := st.token
+	s.control.token, s.control.addressToken = deliveryDue, &token
 	s.start(now)
 	s.confirmed = true
 	s.confirmSize(now, p)

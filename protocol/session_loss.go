@@ -67,7 +67,7 @@ func (s *Session) factAcked(f *fact, late bool) {
 	case factDone:
 		s.control.done = delivered(s.control.done, true)
 	case factAddressToken:
-		s.control.token = delivered(s.control.token, true)
+		s.control.token, s.control.addressToken = delivered(s.control.token, true), nil
 	case factPing:
 	case factChannel, factMessage, factSkip:
 		s.messages.ackedFact(*f, late)
@@ -106,14 +106,12 @@ func microseconds(v uint64) time.Duration {
 
 // controlState owns the facts that a server tells once, after the handshake.
 type controlState struct {
-	done  delivery // DONE: the handshake is complete
-	token delivery // ADDRESS_TOKEN, of tokenOut
+	done    delivery // DONE: the handshake is complete
+	token   delivery // ADDRESS_TOKEN, of addressToken
+	greased bool     // a frame that nobody knows was sent
 
-	tokenOut         [wire.CookieSize]byte
-	addressToken     [wire.CookieSize]byte // the last one from the server
-	haveAddressToken bool
-
-	greased bool // a frame that nobody knows was sent
+	// addressToken is what a server has to tell, nil when that has arrived; at a client, the last one from the server.
+	addressToken *[wire.CookieSize]byte
 
 	ackWishes uint64 // one above the highest ACK_FREQUENCY so far
 }
@@ -126,7 +124,7 @@ func (s *Session) appendSessionFacts(b *packetBuilder) {
 	if c.done == deliveryDue && appendFrame(b, wire.Done{}, fact{kind: factDone}) {
 		c.done = deliverySent
 	}
-	if c.token == deliveryDue && appendFrame(b, wire.AddressToken{Token: c.tokenOut}, fact{kind: factAddressToken}) {
+	if c.token == deliveryDue && appendFrame(b, wire.AddressToken{Token: *c.addressToken}, fact{kind: factAddressToken}) {
 		c.token = deliverySent
 	}
 }

@@ -48,7 +48,7 @@ func (s *Session) handleEarly(now Time) {
 	if s.early == nil {
 		return
 	}
-	early := s.early
+	early := *s.early
 	s.early = nil
 	for i := range early {
 		s.handleDatagram(now, &early[i])
@@ -315,7 +315,8 @@ func (s *Session) handleControl(now Time, p *path, typ wire.FrameType, b []byte)
 	case wire.FrameAddressToken:
 		f, n := wire.ParseAddressToken(b)
 		if n >= 0 && s.role == client {
-			s.control.addressToken, s.control.haveAddressToken = f.Token, true
+			token := f.Token
+			s.control.addressToken = &token
 		}
 		return n, s.onlyFromServer(typ)
 	case wire.FrameTicket:

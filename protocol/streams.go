@@ -62,8 +62,7 @@ type streamsState struct {
 	progress    uint64 // bytes acknowledged, each once
 	unsettled   int    // streams with something of ours to be acknowledged
 
-	ours   [kinds]ownStreams  // opened by this end
-	theirs [kinds]peerStreams // opened by the peer
+	counted *streamCounts // nil until there is a stream other than stream 0
 
 	finishing bool
 	err       error // how the session ended
@@ -100,11 +99,27 @@ func (t *streamsState) init(cfg streamsConfig) {
 		window:     newRecvWindow(cfg.local.MaxData),
 		max:        cfg.remote.MaxData,
 	}
-	t.ours[0].max = cfg.remote.MaxStreamsBidi
-	t.ours[1].max = cfg.remote.MaxStreamsUni
-	t.theirs[0].init(cfg.local.MaxStreamsBidi)
-	t.theirs[1].init(cfg.local.MaxStreamsUni)
 	t.zero = t.newStream(0)
+}
+
+// streamCounts counts the streams of both ends, stream 0 apart, by kind. Most sessions of a server that holds many have
+// no others.
+type streamCounts struct {
+	ours   [kinds]ownStreams  // opened by this end
+	theirs [kinds]peerStreams // opened by the peer
+}
+
+// counts returns the counts, which the first use makes.
+func (t *streamsState) counts() *streamCounts {
+	if t.counted == nil {
+		c := new(streamCounts)
+		c.ours[0].max = t.cfg.remote.MaxStreamsBidi
+		c.ours[1].max = t.cfg.remote.MaxStreamsUni
+		c.theirs[0].init(t.cfg.local.MaxStreamsBidi)
+		c.theirs[1].init(t.cfg.local.MaxStreamsUni)
+		t.counted = c
+	}
+	return t.counted
 }
 
 func (p *peerStreams) init(size uint64) {
@@ -192,7 +207,7 @@ func (t *streamsState) open(uni bool) (*Stream, error) {
 	if uni {
 		kind = 1
 	}
-	o := &t.ours[kind]
+	o := &t.counts().ours[kind]
 	if o.opened >= o.max {
 		o.wanted = true
 		o.blocked.set(o.max)
@@ -236,25 +251,38 @@ func (t *streamsState) find(id uint64, frame wire.FrameType) (*Stream, error) {
 		}
 		return t.zero, nil
 	case t.isLocal(id):
-		if n > t.ours[kind].opened {
+		if t.counted == nil || n > t.counted.ours[kind].opened {
 			return nil, transportErrorf(wire.StreamState, frame, "stream %d was never opened", id)
 		}
-	case n > t.theirs[kind].limit.value:
-		return nil, transportErrorf(wire.StreamLimit, frame, "stream %d: only %d are allowed", id, t.theirs[kind].limit.value)
-	case n > t.theirs[kind].opened && t.book.room() < streamMemory*int(n-t.theirs[kind].opened):
+	default:
+		if err := t.openPeer(kind, n, frame); err != nil {
+			return nil, err
+		}
+	}
+	return t.table[id], nil
+}
+
+// openPeer opens the peer's streams of a kind up to the n-th, if it may do that and there is memory for them.
+//
+// spec: STR-4
+func (t *streamsState) openPeer(kind int, n uint64, frame wire.FrameType) error {
+	p := &t.counts().theirs[kind]
+	switch {
+	case n > p.limit.value:
+		return transportErrorf(wire.StreamLimit, frame, "stream %d: only %d are allowed", t.peerID(kind, n), p.limit.value)
+	case n > p.opened && uint64(t.book.room()) < streamMemory*(n-p.opened):
 		t.book.refused = true // spec: SESS-26
-		return nil, nil
 	default:
 		t.openTo(kind, n)
 	}
-	return t.table[id], nil
+	return nil
 }
 
 // openTo opens the peer's streams of a kind up to the n-th: a stream opens all before it.
 //
 // spec: STR-7
 func (t *streamsState) openTo(kind int, n uint64) {
-	p := &t.theirs[kind]
+	p := &t.counts().theirs[kind]
 	for p.opened < n {
 		p.opened++
 		t.emit(EventStreamOpened, t.add(t.peerID(kind, p.opened)))
@@ -333,7 +361,7 @@ func (t *streamsState) handleMaxStreams(uni bool, limit uint64) error {
 	if limit > wire.MaxStreamCount {
 		return transportErrorf(wire.FrameEncoding, frame, "more streams than there are IDs")
 	}
-	o := &t.ours[kind]
+	o := &t.counts().ours[kind]
 	if limit <= o.max {
 		return nil
 	}
@@ -392,7 +420,7 @@ func (t *streamsState) forget(s *Stream) {
 	if s.id == 0 || s.Local() {
 		return
 	}
-	p := &t.theirs[kindOf(s.id)]
+	p := &t.counts().theirs[kindOf(s.id)]
 	p.closed++
 	p.credit()
 }

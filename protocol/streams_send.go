@@ -37,8 +37,11 @@ func (t *streamsState) hasControl() bool {
 	if t.controlHead != nil || t.window.update == sentQueued || t.dataBlocked.queued() {
 		return true
 	}
+	if t.counted == nil {
+		return false
+	}
 	for kind := range kinds {
-		if t.ours[kind].blocked.queued() || t.theirs[kind].limit.queued() {
+		if t.counted.ours[kind].blocked.queued() || t.counted.theirs[kind].limit.queued() {
 			return true
 		}
 	}
@@ -120,15 +123,20 @@ func (t *streamsState) appendSessionLimits(w *frameWriter) bool {
 		}
 		v.sent()
 	}
+	return t.counted == nil || t.counted.appendLimits(w)
+}
+
+// appendLimits appends what concerns the number of streams, and says whether all of it fitted.
+func (c *streamCounts) appendLimits(w *frameWriter) bool {
 	for kind := range kinds {
 		uni := kind == 1
-		if v := &t.theirs[kind].limit; v.queued() {
+		if v := &c.theirs[kind].limit; v.queued() {
 			if !w.add(wire.MaxStreams{Max: v.value, Uni: uni}.Append(w.b), fact{kind: factMaxStreams, a: uint64(kind), b: v.value}) {
 				return false
 			}
 			v.sent()
 		}
-		if v := &t.ours[kind].blocked; v.queued() {
+		if v := &c.ours[kind].blocked; v.queued() {
 			if !w.add(wire.StreamsBlocked{Limit: v.value, Uni: uni}.Append(w.b), fact{kind: factStreamsBlocked, a: uint64(kind), b: v.value}) {
 				return false
 			}
@@ -280,7 +288,7 @@ func (t *streamsState) acked(f fact) {
 	case factMaxStreamData:
 		s.recv.window.acked(f.a)
 	case factMaxStreams:
-		t.theirs[f.a].limit.acked(f.b)
+		t.counts().theirs[f.a].limit.acked(f.b)
 	case factDataBlocked:
 		t.dataBlocked.acked(f.a)
 	case factStreamDataBlocked:
@@ -288,7 +296,7 @@ func (t *streamsState) acked(f fact) {
 			s.send.blocked.acked()
 		}
 	case factStreamsBlocked:
-		t.ours[f.a].blocked.acked(f.b)
+		t.counts().ours[f.a].blocked.acked(f.b)
 	}
 }
 
@@ -314,13 +322,13 @@ func (t *streamsState) lost(f fact) {
 	case factMaxStreamData:
 		again = !s.recv.sized && s.recv.window.lost(f.a)
 	case factMaxStreams:
-		t.theirs[f.a].limit.lost(f.b)
+		t.counts().theirs[f.a].limit.lost(f.b)
 	case factDataBlocked:
 		t.dataBlocked.lost(f.a)
 	case factStreamDataBlocked:
 		again = f.a == s.send.blockedAt && s.send.blocked.lost()
 	case factStreamsBlocked:
-		t.ours[f.a].blocked.lost(f.b)
+		t.counts().ours[f.a].blocked.lost(f.b)
 	}
 	if again {
 		t.queueControl(s)

@@ -420,7 +420,7 @@ func TestStream0EndsLikeAnyOther(t *testing.T) { // spec: STR-6
 	wantStreamRead(t, server.stream0(), "", io.EOF, "server")
 	require.True(t, client.stream0().forgotten)
 	require.NoError(t, client.handle(dataFrame(0, 5000, "late")))
-	require.EqualValues(t, testMaxStreams, client.theirs[0].limit.value, "it had no credit to give back")
+	require.EqualValues(t, testMaxStreams, client.counts().theirs[0].limit.value, "it had no credit to give back")
 }
 
 func TestFinishDeliversWhatWasWritten(t *testing.T) {
