@@ -25,7 +25,7 @@ func raiseClients(t *testing.T, n int, l *conn.Listener) (servers []*conn.Sessio
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = e.Close() })
 	for range n {
-		c, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+		c, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey(), IdleTimeout: time.Hour})
 		require.NoError(t, err)
 		write(t, c, "hello")
 		s, err := l.AcceptSession(t.Context())
@@ -66,7 +66,7 @@ func TestIdleSessionsAreSmall(t *testing.T) {
 	if !alone(t) {
 		return
 	}
-	l, err := conn.Listen("127.0.0.1:0", &conn.Config{Shards: 1, Retry: conn.RetryNever})
+	l, err := conn.Listen("127.0.0.1:0", &conn.Config{Shards: 1, Retry: conn.RetryNever, IdleTimeout: time.Hour})
 	require.NoError(t, err)
 	defer l.Close()
 	raiseClients(t, 1, l) // what is made once is made now
