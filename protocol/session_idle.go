@@ -13,9 +13,9 @@ const (
 	// restAfter is how long after the last data a session rests: longer than the pauses of a person or a
 	// game, so that those cost no allocation.
 	restAfter = 5 * time.Second
-	// restSoon is how long after packets without data, such as those that keep it alive: longer than a
-	// round trip, so that one exchange wakes it once.
-	restSoon = time.Second
+	// restSoon is how long after packets without data, such as those that keep it alive: longer than most round
+	// trips, so that one exchange wakes it once. Of sessions with keepalives every 15 s, one in 50 is awake.
+	restSoon = 300 * time.Millisecond
 )
 
 // restIfIdle lets a session rest in which nothing happens.
