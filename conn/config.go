@@ -122,8 +122,8 @@ type Config struct {
 	// Shards is how many sockets share the port of a Listen, each with a reader of its own. 0: one for each
 	// processor, at most four. Systems other than Linux have one.
 	Shards int
-	// DisableFeatures names what the sockets must not use of segmentation, coalescing and calls for several
-	// datagrams, to compare or to work around a driver. 0: all is used that the system has.
+	// DisableFeatures names what the sockets must not use of segmentation, coalescing, calls for several datagrams,
+	// steering and ECN, to compare or to work around a driver. 0: all is used that the system has.
 	DisableFeatures udp.Features
 	// Retry says when clients must prove their address before the listener works for them. 0: when the load is high.
 	Retry RetryMode

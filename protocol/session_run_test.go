@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/godwit-net/godwit/protocol/congestion"
 )
 
 // sentAt is a datagram as the network sees it: keys are never the same twice, so its bytes say nothing.
@@ -127,4 +129,45 @@ func TestAppendMoreStaysInTheBufferThatItIsGiven(t *testing.T) {
 	meta.Addr.Remote = p.clientAddr
 	_, n = p.cs.AppendMore(p.now, room, meta, 1452, 100)
 	require.Zero(t, n, "so is another address")
+}
+
+// What leaves at one instant is one batch of the sockets, however many writes it takes.
+func TestABatchNeverExceedsThePacersQuantum(t *testing.T) { // spec: REL-23
+	const mtu = 1452
+	for _, mbit := range []int{1, 10, 100, 1000, 10_000} {
+		rate := uint64(mbit) * 1_000_000 / 8
+		p := newPair(t, func(c, s *Config, _ *EndpointConfig) {
+			c.MaxDatagram, s.MaxDatagram = mtu, mtu
+			c.NewController = func(congestion.Config) congestion.Controller {
+				return &fixedController{size: 1 << 30, rate: rate}
+			}
+		})
+		p.delay = time.Millisecond
+		p.more = 128
+		p.connect()
+		_, _ = p.cs.Stream0().Write(make([]byte, 1<<20))
+		p.idle(50 * time.Millisecond) // the path's size is found
+		left := map[Time]int{}        // bytes at each instant
+		p.filter = func(toServer bool, _ int, data []byte) int {
+			if toServer && len(data) > 200 { // acknowledgements do not wait
+				left[p.now] += len(data)
+			}
+			return 1
+		}
+		buf := make([]byte, 1<<20)
+		for range 100 {
+			_, _ = p.cs.Stream0().Write(buf)
+			p.run(time.Millisecond, nil)
+			_, _ = p.ss.Stream0().Read(buf)
+		}
+		quantum := max(float64(rate)/1000, 2*mtu)
+		most := 0
+		for at, n := range left {
+			require.LessOrEqual(t, float64(n), quantum, "%d Mbit/s at %v", mbit, at)
+			most = max(most, n)
+		}
+		if mbit >= 100 { // below, the path's size is not found in so short a time
+			require.Greater(t, most, int(quantum/2), "and it is used")
+		}
+	}
 }

@@ -42,7 +42,7 @@ func newFast(pc net.PacketConn, want Features) *fast {
 	usable := false
 	_ = raw.Control(func(fd uintptr) {
 		family, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
-		usable = err == nil
+		usable = err == nil && callsAreKnown(fd)
 		f.v6 = family == unix.AF_INET6
 		if want&Segment != 0 {
 			_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
@@ -56,6 +56,13 @@ func newFast(pc net.PacketConn, want Features) *fast {
 		return nil
 	}
 	return f
+}
+
+// callsAreKnown asks for the transfer of no buffer: a sandbox may not know sendmmsg and recvmmsg, or not allow them.
+func callsAreKnown(fd uintptr) bool {
+	_, _, send := syscall.Syscall6(unix.SYS_SENDMMSG, fd, 0, 0, unix.MSG_DONTWAIT, 0, 0)
+	_, _, receive := syscall.Syscall6(unix.SYS_RECVMMSG, fd, 0, 0, unix.MSG_DONTWAIT, 0, 0)
+	return send == 0 && receive == 0
 }
 
 // features returns what is in use.

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 
@@ -26,7 +27,7 @@ func TestSegmentationIsSwitchedOffAtItsFirstError(t *testing.T) {
 		for i := range msgs {
 			require.Equal(t, msgs[i].Data, readOne(t, b).Data)
 		}
-		require.Equal(t, Coalesce|Many, a.Info().Features)
+		require.Equal(t, Coalesce|Many|ECN, a.Info().Features)
 	}
 }
 
@@ -66,4 +67,44 @@ func TestAddressesSurviveTheirSystemForm(t *testing.T) {
 	require.Equal(t, netip.MustParseAddrPort("[fe80::1%lo]:7"), f.decode(&n), "interface 1 is the loopback one")
 	n[24], n[25] = 0xff, 0xff
 	require.Equal(t, "65535", f.decode(&n).Addr().Zone(), "an interface that is gone")
+}
+
+func TestAKernelThatDoesNotKnowTheCallsIsNotedAtOnce(t *testing.T) {
+	require.NoError(t, listen(t, "127.0.0.1:0").fast.raw.Control(func(fd uintptr) {
+		require.True(t, callsAreKnown(fd))
+	}))
+	require.False(t, callsAreKnown(^uintptr(0)))
+}
+
+// strict is a socket whose system takes no control data.
+type strict struct {
+	*net.UDPConn
+	refused int
+}
+
+func (c *strict) WriteMsgUDPAddrPort(b, oob []byte, to netip.AddrPort) (n, oobn int, err error) {
+	if len(oob) > 0 {
+		c.refused++
+		return 0, 0, unix.EINVAL
+	}
+	return c.UDPConn.WriteMsgUDPAddrPort(b, oob, to)
+}
+
+func TestECNIsSwitchedOffAtItsFirstError(t *testing.T) {
+	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	c := &strict{UDPConn: raw}
+	s, err := New(c, AllFeatures)
+	require.NoError(t, err)
+	defer s.Close()
+	require.True(t, s.Info().ECN)
+	peer := listen(t, "127.0.0.1:0")
+	for range 3 {
+		n, err := s.WriteBatch([]Message{{Data: []byte("x"), Remote: peer.AddrPort(), ECN: ECT0}})
+		require.NoError(t, err)
+		require.Equal(t, 1, n, "nothing is lost for it")
+		require.Equal(t, NotECT, readOne(t, peer).ECN)
+		require.False(t, s.Info().ECN)
+	}
+	require.Equal(t, 1, c.refused)
 }

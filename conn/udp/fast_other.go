@@ -1,8 +1,11 @@
-//go:build !linux
+//go:build !linux && !windows
 
 package udp
 
 import "net"
+
+// fastReads: nothing is read past package net.
+const fastReads = false
 
 // Other systems have one system call for each datagram.
 type fast struct{ many bool }

@@ -7,6 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// fastReads: several buffers are read at once, each with datagrams that the system put together.
+const fastReads = true
+
 // slot is what one buffer of a recvmmsg is read into.
 type slot struct {
 	name name

@@ -8,7 +8,7 @@ type Features uint8
 
 const (
 	// Segment sends a run of datagrams of one size to one peer as one buffer that the system, or the
-	// network card, cuts (Linux UDP_SEGMENT).
+	// network card, cuts (Linux UDP_SEGMENT, Windows UDP_SEND_MSG_SIZE).
 	Segment Features = 1 << iota
 	// Coalesce receives such a run as one buffer (Linux UDP_GRO).
 	Coalesce
@@ -22,14 +22,17 @@ const (
 	// otherwise forbids. It is for programs that pass on what others send.
 	Fragment
 
+	// ECN reads and writes the two ECN bits of each datagram.
+	ECN
+
 	// AllFeatures is what sockets try.
-	AllFeatures = Segment | Coalesce | Many | Steer
+	AllFeatures = Segment | Coalesce | Many | Steer | ECN
 )
 
 var featureNames = []struct {
 	feature Features
 	name    string
-}{{Segment, "segment"}, {Coalesce, "coalesce"}, {Many, "many"}, {Steer, "steer"}, {Fragment, "fragment"}}
+}{{Segment, "segment"}, {Coalesce, "coalesce"}, {Many, "many"}, {Steer, "steer"}, {Fragment, "fragment"}, {ECN, "ecn"}}
 
 // String names the features, "plain" when there are none.
 func (f Features) String() string {

@@ -29,25 +29,47 @@ func forceBuffers(raw syscall.RawConn, _ int) (receive, send int) {
 	return receive, send
 }
 
-func setDontFragment(raw syscall.RawConn) (ok bool) {
+func setDontFragment(raw syscall.RawConn) bool {
+	return setEither(raw, option{wsaIP, ipDontFragment}, option{wsaIPv6, ipv6DontFrag})
+}
+
+func setReceiveECN(raw syscall.RawConn) bool {
+	return setEither(raw, option{wsaIP, wsaECN}, option{wsaIPv6, wsaECN})
+}
+
+func setReceiveLocal(raw syscall.RawConn) bool {
+	return setEither(raw, option{wsaIP, wsaPacketInfo}, option{wsaIPv6, wsaPacketInfo})
+}
+
+// option is a socket option that is switched on.
+type option struct{ level, name int }
+
+// setEither switches the option of each family on and reports whether at least one was taken: a socket of one family
+// refuses the other's.
+func setEither(raw syscall.RawConn, opts ...option) (ok bool) {
 	_ = raw.Control(func(fd uintptr) {
-		h := windows.Handle(fd)
-		v4 := windows.SetsockoptInt(h, windows.IPPROTO_IP, ipDontFragment, 1)
-		v6 := windows.SetsockoptInt(h, windows.IPPROTO_IPV6, ipv6DontFrag, 1)
-		ok = v4 == nil || v6 == nil
+		for _, o := range opts {
+			if windows.SetsockoptInt(windows.Handle(fd), o.level, o.name, 1) == nil {
+				ok = true
+			}
+		}
 	})
 	return ok
 }
 
-// ECN bits and local addresses are not asked for on Windows: sessions run without them.
-func setReceiveECN(syscall.RawConn) bool   { return false }
-func setReceiveLocal(syscall.RawConn) bool { return false }
+func parseControl(oob []byte) control                 { return parseWSA(oob) }
+func appendLocal(oob []byte, a netip.Addr) []byte     { return appendWSALocal(oob, a) }
+func appendECN(oob []byte, v4 bool, ecn uint8) []byte { return appendWSAECN(oob, v4, ecn) }
 
-func parseControl([]byte) control                  { return control{} }
-func appendLocal(oob []byte, _ netip.Addr) []byte  { return oob }
-func appendECN(oob []byte, _ bool, _ uint8) []byte { return oob }
-func refusesOption(error) bool                     { return false }
-func refusesAddress(error) bool                    { return false }
+// refusesOption reports whether the error can mean that the system does not know the control data.
+func refusesOption(err error) bool {
+	return errors.Is(err, windows.WSAEINVAL) || errors.Is(err, windows.WSAEOPNOTSUPP) || errors.Is(err, windows.WSAENOPROTOOPT)
+}
+
+// refusesAddress reports whether the error can mean that the chosen local address is not ours any more.
+func refusesAddress(err error) bool {
+	return errors.Is(err, windows.WSAEADDRNOTAVAIL) || errors.Is(err, windows.WSAENETUNREACH) || errors.Is(err, windows.WSAEHOSTUNREACH)
+}
 
 // isTooBig reports whether the interface carries no datagram of this size.
 func isTooBig(err error) bool { return errors.Is(err, windows.WSAEMSGSIZE) }

@@ -17,7 +17,7 @@ type ReadBatch struct {
 // NewReadBatch returns the memory for one goroutine that reads s, for up to buffers of 64 KiB at once where
 // the system can give several. It is meant to be kept and reused.
 func (s *Socket) NewReadBatch(buffers int) *ReadBatch {
-	if s.fast == nil {
+	if s.fast == nil || !fastReads {
 		return &ReadBatch{buf: make([]byte, MaxDatagram+1), oob: make([]byte, oobSize), msgs: make([]Message, 0, 1)}
 	}
 	if !s.fast.many {

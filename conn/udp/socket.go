@@ -91,7 +91,7 @@ func New(pc net.PacketConn, features Features) (*Socket, error) {
 	s.info.DontFragment = features&Fragment == 0 && setDontFragment(raw)
 	if oob, ok := pc.(oobConn); ok {
 		s.oob = oob
-		s.info.ECN = setReceiveECN(raw)
+		s.info.ECN = features&ECN != 0 && setReceiveECN(raw)
 		// A socket bound to one address has nothing to choose and nothing to learn.
 		s.info.LocalAddress = s.addr.Addr().IsUnspecified() && setReceiveLocal(raw)
 		s.fast = newFast(pc, features)
@@ -126,6 +126,9 @@ func (s *Socket) Info() Info {
 	info := s.info
 	info.ECN = info.ECN && !s.noECN.Load()
 	info.Features = s.fast.features()
+	if info.ECN {
+		info.Features |= ECN
+	}
 	if s.steered {
 		info.Features |= Steer
 	}

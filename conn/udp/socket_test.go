@@ -81,7 +81,7 @@ func TestECNBitsArriveAsTheyWereSent(t *testing.T) {
 		t.Run(host, func(t *testing.T) {
 			a, b := listen(t, net.JoinHostPort(host, "0")), listen(t, net.JoinHostPort(host, "0"))
 			if !a.Info().ECN {
-				require.NotEqual(t, "linux", runtime.GOOS, "Linux reads and writes ECN")
+				require.False(t, runtime.GOOS == "linux" && features&ECN != 0, "Linux reads and writes ECN")
 				return
 			}
 			for _, ecn := range []uint8{NotECT, ECT0, ECT1, CE} {
