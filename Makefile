@@ -16,9 +16,11 @@ FOLDERS     = bench cmd conn crypto protocol spec
 # Where Debian's golang-github-xtaci-kcp-dev is installed, kcp-go is among the rivals.
 KCP         = $(wildcard /usr/share/gocode/src/github.com/xtaci/kcp-go)
 RIVALS      = bench/rivals$(if $(KCP),/withkcp)
+FEATURES    = segment coalesce many steer ecn
+OVERSOCKETS = Shards|LeftBehind|StartedAgain|BothEnds|NetConn|RunOver|RunsOver|Outbox|DoNotAllocate|QuestionAndAnswer
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale handshakes flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale handshakes shards flood
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -37,8 +39,13 @@ test: ## all tests, as the README says
 race: ## the race detector on the packages that have goroutines
 	$(GO) test -race ./conn/...
 
-plain: ## the tests of package conn with one system call for each datagram
-	$(GO) test ./conn -args -plain
+plain: ## the tests of package conn without all fast features of the sockets, and those over real sockets without each of them
+	$(GO) test ./conn -args -without all
+	$(GO) test -c -o bin/conn.test ./conn
+	@for feature in $(FEATURES); do \
+		echo "without $$feature"; \
+		(cd conn && ../bin/conn.test -test.run '$(OVERSOCKETS)' -without $$feature) || exit 1; \
+	done
 
 audit: ## every nonce is written down; one that comes back fails
 	$(GO) test -tags godwit_audit -run 'Attack20|Seeds' ./crypto ./protocol ./protocol/sim
@@ -121,6 +128,9 @@ scale: ## memory and processor time of a server with 10,000 and 100,000 idle ses
 
 handshakes: ## new sessions a second on this machine beside what the bare cryptography of both ends allows
 	$(GO) test -run '^$$' -bench Handshakes -benchtime 10x -count 5 ./conn
+
+shards: ## packets that two shards take beside one, on a machine with 8 cores or more; else it says that nothing was measured
+	$(GO) test -run '^$$' -bench Shards -benchtime 1x -v ./conn
 
 timing: ## Welch's t-test on a million opens (attack row 21)
 	$(GO) test -tags godwit_timing -count=1 -run Timing -v ./crypto
