@@ -20,7 +20,7 @@ FEATURES    = segment coalesce many steer ecn
 OVERSOCKETS = Shards|LeftBehind|StartedAgain|BothEnds|NetConn|RunOver|RunsOver|Outbox|DoNotAllocate|QuestionAndAnswer
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale handshakes shards flood
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale handshakes shards flood profile
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -125,6 +125,9 @@ kernel: ## bench/kernel/RESULTS.md anew: against the kernel's TCP, real sockets 
 
 scale: ## memory and processor time of a server with 10,000 and 100,000 idle sessions, as a table; ten minutes, 3 GB
 	$(GO) run ./bench/scale
+
+profile: ## processor and allocation profiles of the standard workloads into bin/profile, the time by layer, the bare loop beside it
+	mkdir -p bin && $(GO) build -o bin/profile-workloads ./bench/profile && bin/profile-workloads -out bin/profile $(ARGS)
 
 handshakes: ## new sessions a second on this machine beside what the bare cryptography of both ends allows
 	$(GO) test -run '^$$' -bench Handshakes -benchtime 10x -count 5 ./conn

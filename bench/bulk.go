@@ -131,7 +131,7 @@ func (c *Client) runBulk(ctx context.Context, o Options) (*BulkResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	cpu := cpuTime()
+	cpu := ProcessorTime()
 	m := newMeter(o.Duration)
 	moveBulk(streams, m, o.Duration, o.Direction != Down, o.Direction != Up)
 	got := m.tally()
@@ -140,7 +140,7 @@ func (c *Client) runBulk(ctx context.Context, o Options) (*BulkResult, error) {
 		return nil, fmt.Errorf("the server gave no result: %w", err)
 	}
 	got.merge(far.Tally)
-	cpu = cpuTime() - cpu
+	cpu = ProcessorTime() - cpu
 	result := &BulkResult{
 		Direction: o.Direction, Streams: o.Streams, Bytes: got.Bytes, RateBPS: got.rate(), Series: got.series(),
 	}

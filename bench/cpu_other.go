@@ -4,5 +4,5 @@ package bench
 
 import "time"
 
-// cpuTime is not measured on this system.
-func cpuTime() time.Duration { return 0 }
+// ProcessorTime is not measured on this system.
+func ProcessorTime() time.Duration { return 0 }

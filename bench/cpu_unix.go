@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime is the processor time that this process has used, 0 where the system does not tell.
-func cpuTime() time.Duration {
+// ProcessorTime is the processor time that this process has used, 0 where the system does not tell.
+func ProcessorTime() time.Duration {
 	var u unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
 		return 0

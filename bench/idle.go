@@ -46,14 +46,14 @@ func (c *Client) runIdle(ctx context.Context, o Options) (*IdleResult, error) {
 		return nil, err
 	}
 	sent := datagramsSent(sessions)
-	cpu := cpuTime()
+	cpu := ProcessorTime()
 	if err := sleep(ctx, o.Duration); err != nil {
 		return nil, err
 	}
 	each := 1 / float64(o.Sessions)
 	perSecond := each / o.Duration.Seconds()
 	result := &IdleResult{
-		CPUMS:   millis(cpuTime()-cpu) * perSecond,
+		CPUMS:   millis(ProcessorTime()-cpu) * perSecond,
 		Packets: float64(datagramsSent(sessions)-sent) * perSecond,
 	}
 	result.HeapBytes = max(float64(liveHeap())-float64(heap), 0) * each

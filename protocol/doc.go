@@ -16,7 +16,7 @@
 //		if !ok {
 //			break
 //		}
-//		send(b, meta)
+//		send(b, meta) // AppendMore may have more of its kind
 //	}
 //	for {
 //		e, ok := s.PollEvent()

@@ -40,6 +40,7 @@ var layers = []layer{
 	{folder: "bench/kernel", own: []string{"bench", "bench/...", "conn", "crypto", "protocol/..."}, foreign: []string{"golang.org/x/sys"}, why: "a program that measures as package bench does"},
 	{folder: "bench/scale", own: []string{"conn", "crypto"}, foreign: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "a program that measures as package bench does"},
 	{folder: "bench/realtime/sockets", own: []string{"bench", "bench/..."}, why: "a program that measures as package bench does"},
+	{folder: "bench/profile", own: []string{"bench", "bench/...", "conn", "crypto"}, why: "a program that measures as package bench does"},
 	{folder: "bench", own: []string{"bench/...", "conn", "conn/...", "protocol", "protocol/...", "crypto"}, foreign: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "measurements use the library as others do"},
 	{folder: "cmd", own: []string{"cmd/...", "bench", "bench/...", "conn", "conn/...", "protocol", "protocol/...", "crypto", "spec/vectors"}, foreign: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pelletier/go-toml/v2", "github.com/fsnotify/fsnotify", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "programs stand on top"},
