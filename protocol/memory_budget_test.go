@@ -110,12 +110,32 @@ func TestAHoleIsFilledThoughThereIsNoMemory(t *testing.T) {
 		return full && len(p.ss.Stream0().recv.got) == 0
 	}))
 	require.Greater(t, len(got), 9000, "what was behind the hole is read")
+}
 
-	s := p.ss.Stream0()
-	before := s.recv.ready
+// spec: SESS-27
+func TestWhatReadersWaitForIsTakenBeyondTheBoundOnlySoFar(t *testing.T) {
+	p := connected(t, smallDatagrams)
+	var ours []*Stream
+	for range 200 {
+		s, err := p.cs.OpenStream(true)
+		require.NoError(t, err)
+		_, err = s.Write([]byte("x"))
+		require.NoError(t, err)
+		ours = append(ours, s)
+	}
+	require.True(t, p.run(5*time.Second, func() bool { return len(p.ss.streams.table) == 200 && p.ss.streams.received == 200 }))
+	for _, s := range p.ss.streams.table {
+		require.Len(t, readAll(t, s), 1)
+	}
 	p.ss.SetMemory(0, true)
-	p.run(5*time.Second, nil)
-	require.LessOrEqual(t, int(s.recv.ready-before), fillMemory+MinDatagram, "not more than that is taken beyond the bound")
+	for _, s := range ours {
+		_, err := s.Write(make([]byte, 1000)) // the first bytes that each reader waits for
+		require.NoError(t, err)
+		p.run(50*time.Millisecond, nil) // in a packet of its own
+	}
+	taken := p.ss.streams.received - p.ss.streams.window.consumed
+	require.Greater(t, int(taken), fillMemory*3/4)
+	require.LessOrEqual(t, int(taken), fillMemory)
 }
 
 // spec: SESS-28
