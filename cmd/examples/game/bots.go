@@ -35,12 +35,15 @@ type bot struct {
 	loaded          time.Duration // that loading the world took
 }
 
-// bots are all players of this process, and what they sent.
+// bots are all players of this process, and what they sent. One loop plays all of them; a real client is one of them,
+// and receives with Session.ReceiveMessageInto.
 type bots struct {
-	all     []*bot
-	loading sync.WaitGroup
-	playing sync.WaitGroup
-	inputs  int
+	all      []*bot
+	of       map[*conn.Session]*bot
+	endpoint *conn.Endpoint
+	batch    []conn.Received // memory for messages, used again and again
+	loading  sync.WaitGroup
+	inputs   int
 }
 
 // playAll has bots join the server through one socket and play for a while.
@@ -54,24 +57,23 @@ func playAll(ctx context.Context, o *options, addr string, key crypto.PublicKey)
 		return nil, err
 	}
 	defer endpoint.Close()
-	b := &bots{all: make([]*bot, o.players)}
-	if err := b.join(ctx, endpoint, addr); err != nil {
+	b := &bots{
+		all: make([]*bot, o.players), of: make(map[*conn.Session]*bot), endpoint: endpoint, batch: make([]conn.Received, 256),
+	}
+	if err := b.join(ctx, addr); err != nil {
 		return nil, err
 	}
-	for _, bot := range b.all {
-		b.playing.Go(func() { bot.receive(ctx) })
-	}
-	b.send(ctx, o)
+	b.play(ctx, o)
 	b.loading.Wait()
+	b.receive()
 	for _, bot := range b.all {
 		_ = bot.session.Close()
 	}
-	b.playing.Wait()
 	return b, nil
 }
 
 // join dials all sessions, some at a time.
-func (b *bots) join(ctx context.Context, endpoint *conn.Endpoint, addr string) error {
+func (b *bots) join(ctx context.Context, addr string) error {
 	turns := make(chan struct{}, dialing)
 	errs := make([]error, len(b.all))
 	var joining sync.WaitGroup
@@ -79,21 +81,25 @@ func (b *bots) join(ctx context.Context, endpoint *conn.Endpoint, addr string) e
 		turns <- struct{}{}
 		joining.Go(func() {
 			defer func() { <-turns }()
-			session, err := endpoint.Dial(ctx, addr, nil)
+			session, err := b.endpoint.Dial(ctx, addr, nil)
 			b.all[i], errs[i] = &bot{session: session, start: time.Now()}, err
 		})
 	}
 	joining.Wait()
+	for _, bot := range b.all {
+		b.of[bot.session] = bot
+	}
 	return errors.Join(errs...)
 }
 
-// send sends the inputs of all bots until their time is over. Their ticks are spread, as those of people are.
-func (b *bots) send(ctx context.Context, o *options) {
-	const groups = 10
-	ticker := time.NewTicker(time.Second / time.Duration(o.hz*groups))
+// play sends the inputs of all bots, and looks at what they are told, until their time is over. Their ticks are spread,
+// as those of people are.
+func (b *bots) play(ctx context.Context, o *options) {
+	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
 	end, load := time.After(o.length), time.After(o.length/4)
-	for turn := 0; ; turn++ {
+	start, period := time.Now(), time.Second/time.Duration(o.hz)
+	for turn := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
@@ -104,11 +110,13 @@ func (b *bots) send(ctx context.Context, o *options) {
 				b.loading.Go(func() { _ = bot.loadWorld(ctx) })
 			}
 		case <-ticker.C:
-			for i := turn % groups; i < len(b.all); i += groups {
-				if b.all[i].sendInput() == nil {
+			b.receive()
+			for due := int(time.Since(start) * time.Duration(len(b.all)) / period); turn < due; turn++ {
+				if b.all[turn%len(b.all)].sendInput() == nil {
 					b.inputs++
 				}
 			}
+			b.endpoint.Flush()
 		}
 	}
 }
@@ -119,18 +127,17 @@ func (b *bot) sendInput() error {
 	return b.session.SendMessage(input, inputs)
 }
 
-// receive takes what the server says until the session ends.
-func (b *bot) receive(ctx context.Context) {
-	buf := make([]byte, 2048)
-	for {
-		m, err := b.session.ReceiveMessageInto(ctx, buf)
-		switch {
-		case err != nil:
-			return
-		case m.Channel == snapshots.Channel && len(m.Data) >= snapshotHeader:
-			b.see(m.Data)
-		case m.Channel == coins.Channel:
-			b.coins++
+// receive takes what the server has said to all bots, without waiting.
+func (b *bots) receive() {
+	for n := len(b.batch); n == len(b.batch); {
+		n = b.endpoint.ReceiveBatch(b.batch)
+		for _, m := range b.batch[:n] {
+			switch bot := b.of[m.Session]; {
+			case m.Channel == snapshots.Channel && len(m.Data) >= snapshotHeader:
+				bot.see(m.Data)
+			case m.Channel == coins.Channel:
+				bot.coins++
+			}
 		}
 	}
 }

@@ -13,13 +13,14 @@ import (
 
 // What goes through a session. Channels of the two directions have nothing to do with each other.
 var (
-	// Inputs are all wanted, in order: 8 octets of the player's clock, then a step east and a step south.
-	inputs = conn.MessageOptions{Channel: 0, Mode: conn.ReliableOrdered}
+	// Inputs are all wanted, in order: 8 octets of the player's clock, then a step east and a step south. More has
+	// them wait for those of the other bots.
+	inputs = conn.MessageOptions{Channel: 0, Mode: conn.ReliableOrdered, More: true}
 	// Requests ask for the world.
 	requests = conn.MessageOptions{Channel: 1, Mode: conn.ReliableOrdered}
 
 	// Snapshots say where everybody is; an old one is worth nothing. More has it wait for what else the tick has
-	// to say to the player. 4 octets of the tick, 8 of the newest input's clock, then 4 for each position.
+	// to say, to this player and to others. 4 octets of the tick, 8 of the newest input's clock, then 4 for each position.
 	snapshots = conn.MessageOptions{Channel: 0, Mode: conn.Sequenced, More: true}
 	// Coins that the player found must not be lost.
 	coins = conn.MessageOptions{Channel: 1, Mode: conn.ReliableOrdered, More: true}
@@ -136,21 +137,22 @@ func (p *player) apply(input []byte) {
 	}
 }
 
-// send tells every player what the tick has brought, in one packet if it fits, and forgets those who left.
+// send tells every player what the tick has brought, in one packet if it fits, and forgets those who left. The packets
+// of all players leave together.
 func (s *server) send() {
 	staying := s.players[:0]
 	for i, p := range s.players {
 		s.out = s.appendSnapshot(s.out[:0], i)
-		_ = p.session.SendMessage(s.out, snapshots) // Flush has the session's error, if it has one
-		for ; p.coins > 0; p.coins-- {
-			_ = p.session.SendMessage([]byte("coin"), coins)
-		}
-		if p.session.Flush() != nil {
+		if p.session.SendMessage(s.out, snapshots) != nil && p.session.Err() != nil {
 			delete(s.of, p.session)
 			continue
 		}
+		for ; p.coins > 0; p.coins-- {
+			_ = p.session.SendMessage([]byte("coin"), coins)
+		}
 		staying = append(staying, p)
 	}
+	s.listener.Flush()
 	clear(s.players[len(staying):])
 	s.players = staying
 }
