@@ -20,7 +20,7 @@ FEATURES    = segment coalesce many steer ecn
 OVERSOCKETS = Shards|LeftBehind|StartedAgain|BothEnds|NetConn|RunOver|RunsOver|Outbox|DoNotAllocate|QuestionAndAnswer
 BENCHED     = ./crypto/... ./protocol/... ./conn/...
 
-.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale handshakes shards flood profile
+.PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale game handshakes shards flood profile
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -122,6 +122,9 @@ rivals-short: bin/rivals ## a part of it on loopback, in less than a minute
 kernel: ## bench/kernel/RESULTS.md anew: against the kernel's TCP, real sockets beside the simulator; for root, half an hour
 	$(GO) build -o bin/kernel ./bench/kernel
 	chrt --rr 1 bin/kernel -out bench/kernel/RESULTS.md
+
+game: ## a game with ever more players, both ends on this machine: how late messages are, and what they cost
+	$(GO) run ./bench/scale -game 500,1000,1500,2000,3000
 
 scale: ## memory and processor time of a server with 10,000 and 100,000 idle sessions, as a table; ten minutes, 3 GB
 	$(GO) run ./bench/scale

@@ -11,7 +11,7 @@
 // moment of its own. What counts is how late a message is: from when the plan has it leave until the application at
 // the other end has it. Both ends look every millisecond.
 //
-// What it is: the figures of whole processes, as an operator sees them. What it is not: a test; package conn has
+// RESULTS.md has figures of games. What it is: the figures of whole processes, as an operator sees them. What it is not: a test; package conn has
 // those, about the heap alone. `make scale` runs it.
 package main
 
