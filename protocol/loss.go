@@ -231,7 +231,7 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 		p.state = l.sampler.OnSent(now, size, l.bytesInFlight)
 		l.pace.sent(now, l.paceDebit(p, size))
 		l.cc.Sent(congestion.SendSample{
-			Now: now, Bytes: size, InFlight: l.bytesInFlight, AppLimited: l.sampler.AppLimited(),
+			Now: now, Bytes: size, InFlight: l.bytesInFlight, AppLimited: l.sampler.AppLimited(), Urgent: p.urgent,
 		})
 	case len(p.facts) > 0: // acknowledgements; not a challenge, which is about another address perhaps
 		l.pace.ackSent(now, size)

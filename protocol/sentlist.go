@@ -63,6 +63,7 @@ type sentPacket struct {
 
 	eliciting bool // wants to be acknowledged
 	inFlight  bool // counts against the window until its fate is certain
+	urgent    bool // has messages of the latency class
 	latency   bool // left on the allowance of the latency class, beyond what bulk data may
 	repeat    bool // has nothing but copies of messages: does not put a probe off
 	rides     bool // its acknowledgement may wait for rideDelay

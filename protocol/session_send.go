@@ -375,6 +375,7 @@ func (s *Session) appendStreamData(b *packetBuilder, latencyOnly bool) {
 	if len(b.buf) == data {
 		b.buf, b.asked = b.buf[:before], false // nothing to hurry for
 	}
+	b.pkt.urgent = s.streams.urgent
 }
 
 // maxGrease is the longest grease frame: a type of four bytes, a length of one, seven bytes of nothing.

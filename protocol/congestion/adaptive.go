@@ -98,6 +98,8 @@ type Adaptive struct {
 	limited bool // the application limited what was sent after the cut
 	saw     bool // a cut has drained the queue before: the base is to be trusted
 	dead    bool // nothing arrives any more
+
+	company company
 }
 
 // NewAdaptive returns an adaptive controller.
@@ -126,7 +128,7 @@ func (a *Adaptive) PacingRate() uint64 {
 	if a.mode == adaptiveStartup {
 		gain = slowStartPacing
 	}
-	return uint64(a.ceiling.limit(gain * a.window / a.path.smoothed.Seconds()))
+	return uint64(a.company.limit(a.ceiling.limit(gain * a.window / a.path.smoothed.Seconds())))
 }
 
 // SetMaxDatagram tells the largest datagram of the path.
@@ -141,15 +143,23 @@ func (a *Adaptive) SetMaxDatagram(n int) {
 	a.window = max(a.window, a.minWindow())
 }
 
-// Sent does nothing: the window keeps its size while the application is silent, and the pacer keeps
-// what follows from being a burst.
-func (a *Adaptive) Sent(SendSample) {}
+// Sent notes whether there is urgent data. The window keeps its size while the application is silent, and
+// the pacer keeps what follows from being a burst.
+func (a *Adaptive) Sent(s SendSample) {
+	if s.Urgent {
+		a.company.since = s.Now
+		a.company.urgent += s.Bytes
+	}
+}
 
 func (a *Adaptive) minWindow() float64 { return float64(adaptiveMinWindow * a.mss) }
 
 // target is the queue that may build.
 func (a *Adaptive) target() time.Duration {
 	t := adaptiveTarget + a.path.noise
+	if a.company.here {
+		t = companyTarget + a.path.noise
+	}
 	if a.path.rate > 0 {
 		packets := time.Duration(float64(adaptiveTargetPackets*a.mss) / a.path.rate * float64(time.Second))
 		t = max(t, packets)
@@ -174,6 +184,9 @@ func (a *Adaptive) Acked(s AckSample) {
 	}
 	a.path.acked(s, a.mode == adaptiveCompete)
 	a.loss.acked(s)
+	if a.company.acked(s, a.mode, a.path.best(), a.window) {
+		a.window, a.rounds = min(a.window, max(a.fill(), float64(s.PriorInFlight))), 0
+	}
 	if a.overshot > 0 && s.RoundStart {
 		a.window = max(a.window, min(a.fill(), a.overshot))
 		a.overshot = 0
@@ -206,6 +219,9 @@ func (a *Adaptive) cut(now monotime.Time, window float64) {
 // ackedCruise grows the window until there is a queue, or loss that grows with the window.
 func (a *Adaptive) ackedCruise(s AckSample) {
 	if q := a.path.queue(); q > a.target() {
+		if !s.Rate.AppLimited {
+			a.company.line = a.path.best()
+		}
 		base := a.path.base()
 		share := float64(base) / float64(base+q) * adaptiveMargin
 		a.cut(s.Now, a.window*max(share, adaptiveMinCut))
@@ -223,7 +239,7 @@ func (a *Adaptive) ackedCruise(s AckSample) {
 			return
 		}
 	}
-	if !s.Rate.AppLimited && !a.ceiling.holds() {
+	if !s.Rate.AppLimited && !a.ceiling.holds() && a.company.grows(s, a.window) {
 		a.window += a.step() * float64(s.Bytes) / a.window
 	}
 }

@@ -112,6 +112,7 @@ func (a *Adaptive) unmoved() bool {
 // rebase takes what is left of the round trip for that of the path.
 func (a *Adaptive) rebase(now monotime.Time) {
 	a.path.rebase(now, a.afterCut)
+	a.company.line = 0
 	a.window = max(a.window, a.before)
 	a.mode, a.streak, a.saw = adaptiveCruise, 0, true
 	a.rounds = a.hurryAfter()

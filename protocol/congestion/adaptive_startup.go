@@ -67,7 +67,7 @@ func (a *Adaptive) suspend() {
 	if !a.dead {
 		a.known = min(a.window, a.path.best()*a.path.base().Seconds())
 	}
-	a.dead = true
+	a.dead, a.company.line = true, 0
 	a.window = float64(minWindowPackets * a.mss)
 	a.mode = adaptiveStartup
 	a.fullRate, a.fullRounds, a.streak = 0, 0, 0

@@ -95,6 +95,9 @@ type SendSample struct {
 	// AppLimited says that the application had nothing more to send at some time before, and that
 	// what was in flight then is not all delivered yet, or was just so: nothing came after it.
 	AppLimited bool
+	// Urgent says that the packet has data for which milliseconds matter. They wait in the queue that the
+	// rest of the traffic makes.
+	Urgent bool
 }
 
 // AckSample describes what one acknowledgement frame brought.

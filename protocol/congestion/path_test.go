@@ -22,9 +22,11 @@ type testPath struct {
 	base   time.Duration
 	buffer int // bytes
 	loss   float64
-	police bool          // no queue: what exceeds the rate is dropped
-	app    float64       // bytes a second that the application has; 0: no limit
-	silent bool          // nothing arrives
+	police bool    // no queue: what exceeds the rate is dropped
+	app    float64 // bytes a second that the application has; 0: no limit
+	silent bool    // nothing arrives
+	urgent int     // every so many packets one is; 0: none
+	sends  int
 	batch  time.Duration // acknowledgements come together, this far apart; 0: as they are made
 
 	now      monotime.Time
@@ -135,7 +137,8 @@ func (p *testPath) send() {
 	}
 	p.inFlight += testPacketSize
 	q := testPacket{sent: p.now, state: p.sampler.OnSent(p.now, testPacketSize, p.inFlight)}
-	p.cc.Sent(SendSample{Now: p.now, Bytes: testPacketSize, InFlight: p.inFlight, AppLimited: p.sampler.AppLimited()})
+	p.sends++
+	p.cc.Sent(SendSample{Now: p.now, Bytes: testPacketSize, InFlight: p.inFlight, AppLimited: p.sampler.AppLimited(), Urgent: p.urgent > 0 && p.sends%p.urgent == 0})
 	if rate := p.cc.PacingRate(); rate > 0 {
 		p.paced = max(p.paced, p.now.Add(-time.Millisecond)).Add(time.Duration(testPacketSize * 1e9 / float64(rate)))
 	}
