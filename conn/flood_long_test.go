@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -18,14 +17,6 @@ import (
 	"github.com/godwit-net/godwit/conn"
 )
 
-// processorTime is what this process has used so far, the flood's senders and the honest clients included.
-func processorTime(t testing.TB) time.Duration {
-	t.Helper()
-	var u syscall.Rusage
-	require.NoError(t, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
 // TestAttack02HandshakeFloodTable is make flood: the attack at several rates, with more clients than the test
 // that runs every time, as a table.
 func TestAttack02HandshakeFloodTable(t *testing.T) {
@@ -33,9 +24,9 @@ func TestAttack02HandshakeFloodTable(t *testing.T) {
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(out, "flood/s\tseconds\tread\thonest ok\tp50\tp99\tsession p50\tp99\tpublic-key ops/s\tcores\theap kB\tgoroutines\t\n")
 	for _, rate := range []int{1000, 10_000, 50_000, 100_000, 0} {
-		cpu := processorTime(t)
+		cpu := cpuTime(t)
 		r := underFlood(t, rate, dials, within, 5*time.Minute)
-		cpu = processorTime(t) - cpu
+		cpu = cpuTime(t) - cpu
 		s := r.took.Seconds()
 		fmt.Fprintf(out, "%.0f\t%.1f\t%.0f%%\t%d/%d\t%v\t%v\t%v\t%v\t%.0f\t%.2f\t%+d\t%+d\t\n",
 			r.rate, s, 100*float64(r.seen.Inits)/(r.rate*s), len(r.clients.took), dials+1,

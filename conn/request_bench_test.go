@@ -79,6 +79,7 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
+// cpuTime is the processor time that this process has used so far, all of its ends and clients included.
 func cpuTime(tb testing.TB) time.Duration {
 	var u syscall.Rusage
 	require.NoError(tb, syscall.Getrusage(syscall.RUSAGE_SELF, &u))
