@@ -141,5 +141,5 @@ shards: ## packets that two shards take beside one, on a machine with 8 cores or
 timing: ## Welch's t-test on a million opens (attack row 21)
 	$(GO) test -tags godwit_timing -count=1 -run Timing -v ./crypto
 
-flood: ## a flood of forged first packets at several rates, and a hundred thousand slow handshakes, as a table
-	$(GO) test -tags godwit_flood -count=1 -timeout 20m -run 'TestAttack02HandshakeFloodTable|TestAttack04SlowHandshakesOverSockets' ./conn -v
+flood: ## forged first packets at several rates, what floods do to a session that is there, a hundred thousand slow handshakes, as tables
+	$(GO) test -tags godwit_flood -count=1 -timeout 20m -run 'TestAttack02HandshakeFloodTable|TestSessionsDuringFloodsTable|TestAttack04SlowHandshakesOverSockets' ./conn -v
