@@ -68,8 +68,8 @@ func run(ctx context.Context, sizes string, quiet time.Duration, server, key str
 		}
 		return beClients(ctx, server, key, n)
 	}
-	fmt.Println("| sessions | opened in, s | live heap, kB each | RSS, kB each | RSS without sessions, MB | of one processor for 1,000 | RSS after closing, MB |")
-	fmt.Println("|---|---|---|---|---|---|---|")
+	fmt.Println("| sessions | opened in, s | live heap, kB each | RSS, kB each | RSS after one collection, kB each | RSS without sessions, MB | of one processor for 1,000 | RSS after closing, MB |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for size := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(size))
 		if err != nil || n <= 0 {

@@ -24,15 +24,19 @@ type result struct {
 	sessions          int
 	opened            time.Duration
 	before, idle, end int     // RSS in bytes: without sessions, when they are idle, when they are closed
+	collected         int     // RSS in bytes when they are idle and the heap was collected once
 	heap              int     // live, in bytes, as of the last collection, without what was there before
 	share             float64 // of one processor, while they are idle
 }
 
 func (r *result) String() string {
 	n := float64(r.sessions)
-	return fmt.Sprintf("| %d | %.0f | %.2f | %.2f | %.1f | %.2f %% | %.1f |", r.sessions, r.opened.Seconds(),
-		float64(r.heap)/n/1000, float64(r.idle)/n/1000, float64(r.before)/1e6, 100*r.share*1000/n, float64(r.end)/1e6)
+	return fmt.Sprintf("| %d | %.0f | %.2f | %.2f | %.2f | %.1f | %.2f %% | %.1f |", r.sessions, r.opened.Seconds(),
+		float64(r.heap)/n/1000, float64(r.idle)/n/1000, float64(r.collected)/n/1000, float64(r.before)/1e6, 100*r.share*1000/n, float64(r.end)/1e6)
 }
+
+// giveBack is how long the runtime gets to give freed pages back to the system, which it does in the background.
+const giveBack = 10 * time.Second
 
 // measure raises a server in this process and its clients in another.
 func measure(ctx context.Context, n int, quiet time.Duration) (*result, error) {
@@ -72,6 +76,10 @@ func measure(ctx context.Context, n int, quiet time.Duration) (*result, error) {
 	}
 	runtime.GC()
 	r.heap = liveHeap() - heap
+	if err := sleep(ctx, giveBack); err != nil {
+		return nil, err
+	}
+	r.collected = rss()
 
 	if err := clients.close(); err != nil {
 		return nil, err
