@@ -113,7 +113,7 @@ realtime-sockets: ## bench/realtime/RESULTS.md anew: messages and media in real 
 bin/rivals: FORCE
 	cd $(RIVALS) && $(GO) build -o $(CURDIR)/bin/rivals .
 
-rivals: bin/rivals ## bench/rivals/RESULTS.md anew: every workload beside TCP, TLS, QUIC, SCTP, KCP, SRT; ARGS as for bin/rivals -help; for root, two hours
+rivals: bin/rivals ## bench/rivals/RESULTS.md anew: every workload beside TCP, TLS, QUIC, SCTP, KCP, SRT; ARGS as for bin/rivals -help; for root, three hours
 	bin/rivals -out bench/rivals/RESULTS.md -json bin/rivals.json $(ARGS)
 
 rivals-short: bin/rivals ## a part of it on loopback, in less than a minute

@@ -18,8 +18,9 @@ const (
 	roomSize     = 100
 	inputSize    = 32
 	snapshotSize = 300
-	// gameTurn is how often both ends look who is due.
-	gameTurn   = time.Millisecond
+	// gamePoll is how long who works in ticks waits before it looks for messages again. Timers of an idle process are
+	// a ms late, those of a busy one are not.
+	gamePoll   = 200 * time.Microsecond
 	gameWarmUp = time.Second
 	// gameGrace is how long after the game messages of it may still leave, and then arrive.
 	gameGrace = 500 * time.Millisecond
@@ -91,7 +92,7 @@ func (in *inputs) receive(ctx context.Context, end any, sessions []transport.Ses
 		go func() {
 			for ctx.Err() == nil {
 				t.ReceiveBatch(in.take)
-				_ = sleep(ctx, gameTurn)
+				_ = sleep(ctx, gamePoll)
 			}
 		}()
 		return
@@ -136,7 +137,7 @@ type ticker struct {
 	end      any // a transport.Ticker, which sends a turn at once, or not
 }
 
-// run sends until the end of the game. It is never later than a turn, unless sending takes too long.
+// run sends until the end of the game. It is as late as timers are, or as sending takes too long.
 func (t *ticker) run(ctx context.Context) (sent int64) {
 	type due struct {
 		at      time.Duration
@@ -163,7 +164,7 @@ func (t *ticker) run(ctx context.Context) (sent int64) {
 		}
 		if wait := d.at - now(); wait > 0 {
 			flush()
-			if sleep(ctx, max(wait, gameTurn)) != nil {
+			if sleep(ctx, wait) != nil {
 				return sent
 			}
 		}

@@ -17,7 +17,7 @@ func idleWorkload() *Workload {
 		Columns: []Column{
 			{"rss_kb", "server RSS kB each", lower}, {"heap_kb", "live heap kB each", lower}, {"cpu_percent", "% of a core for 1,000", lower},
 		},
-		Links: []string{Loopback}, Duration: 20 * time.Second, Sessions: 2000,
+		Links: []string{Loopback}, Duration: time.Minute, Sessions: 2000,
 		fits:  func(a *transport.About) bool { return a.Streams && !a.Outside },
 		apart: idle,
 	}
