@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -60,4 +62,17 @@ func TestTheReportSaysWhoNoticed(t *testing.T) {
 	require.Contains(t, page, "| A-1 | `a.go` | `x \\|\\| y` becomes `y` | `a.TestX` |\n")
 	require.Contains(t, page, "| A-2 | `a.go` | `z` taken out | **nobody** |\n")
 	require.Contains(t, page, "| A-3 | `a.go` | `w` taken out | tests that do not end |\n")
+}
+
+func TestEachChangeOfTheListFitsTheCode(t *testing.T) {
+	text, err := os.ReadFile("../../spec/mutations.txt")
+	require.NoError(t, err)
+	all, err := parseList(string(text))
+	require.NoError(t, err)
+	for _, m := range all {
+		file, err := os.ReadFile(filepath.Join("../..", m.file))
+		require.NoError(t, err, m.requirement)
+		_, err = m.apply(string(file))
+		require.NoError(t, err, "%s in %s", m.requirement, m.file)
+	}
 }
