@@ -27,7 +27,7 @@ const (
 	// leastShare is what a session may always hold in bytes, as long as there is memory at all: ten packets.
 	leastShare = 16 << 10
 	// newSessionMemory is the least part with which a new session can work, in bytes.
-	newSessionMemory = 64 << 10
+	newSessionMemory = 32 << 10
 )
 
 // memory is a shard's part of the endpoint's bound on memory, and what its sessions hold of it. Sessions count for
