@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -18,12 +19,11 @@ func TestBothEndsCountWhatTheyCarry(t *testing.T) {
 	echo(t, dialTCP(t, at), "abc")
 	e.wantServed(0)
 	require.Eventually(t, func() bool {
-		for _, f := range e.client.Stats().Forwards {
-			if f.Open != 0 {
-				return false
-			}
+		forwards := e.client.Stats().Forwards
+		for _, s := range e.running.Stats().Sessions {
+			forwards = append(append(forwards, s.Targets), s.Reverse...)
 		}
-		return true
+		return !slices.ContainsFunc(forwards, func(f ForwardStats) bool { return f.Open != 0 })
 	}, 20*time.Second, time.Millisecond)
 
 	c := e.client.Stats()
