@@ -12,7 +12,8 @@ const (
 	maxProbeTries  = 3
 	maxSearchTries = 2
 	// raiseInterval is after how long a path is tried again for larger sizes (RFC 8899, section
-	// 5.1.1: PMTU_RAISE_TIMER).
+	// 5.1.1: PMTU_RAISE_TIMER). The least size that did not pass is tried first: the whole search has 180 kB where
+	// large sizes are allowed, which is 4 % of a game's messages in that time.
 	raiseInterval = 600 * time.Second
 	// blackHoleBursts is how many separate bursts in which only large packets died make a black
 	// hole. One is chance, two are bad luck.
@@ -39,6 +40,7 @@ const (
 	mtuStandard                 // the standard sizes are out
 	mtuSearch                   // one probe at a time between what passes and what does not
 	mtuDone                     // until the raise timer
+	mtuRaise                    // the least size that did not pass is out again
 )
 
 // mtuState finds the largest datagram that a path carries, by probes of its own: padded packets that
@@ -53,7 +55,7 @@ type mtuState struct {
 	tries   [len(standardSizes)]uint8 // losses of each
 	fails   uint8                     // losses of failed
 	failed  int                       // size whose first probe was lost
-	probing int                       // size in flight in the search, 0: none
+	probing int                       // size in flight in the search or raise, 0: none
 	raiseAt Time                      // when to look for more
 
 	hole blackHole
@@ -107,8 +109,12 @@ func (m *mtuState) nextProbe(now Time) (size int, ok bool) {
 		}
 	case mtuDone:
 		if m.size < m.limit && !now.Before(m.raiseAt) {
-			m.start(now)
+			m.phase, m.probing, m.failed = mtuRaise, 0, 0
 			return m.nextProbe(now)
+		}
+	case mtuRaise: // spec: REL-48
+		if m.probing == 0 {
+			return min(m.ceiling, m.limit), true
 		}
 	}
 	return 0, false
@@ -140,7 +146,7 @@ func (m *mtuState) probeSent(size int) {
 				m.pending |= 1 << i
 			}
 		}
-	case mtuSearch:
+	case mtuSearch, mtuRaise:
 		m.probing = size
 	}
 }
@@ -152,6 +158,9 @@ func (m *mtuState) probeAcked(now Time, size int) {
 		m.size = size
 		m.ceiling = max(m.ceiling, size+1)
 		m.hole = blackHole{}
+		if m.phase == mtuRaise {
+			m.start(now)
+		}
 	}
 	m.advance(now)
 }
@@ -160,17 +169,18 @@ func (m *mtuState) probeAcked(now Time, size int) {
 func (m *mtuState) probeLost(now Time, size int) {
 	standard := m.settle(size)
 	switch {
-	case size <= m.size || size >= m.ceiling:
+	case size <= m.size || size >= m.ceiling && m.phase != mtuRaise:
 	case standard >= 0:
 		if m.tries[standard]++; m.tries[standard] >= maxProbeTries {
 			m.ceiling = size
 		}
-	case m.phase == mtuSearch:
+	case m.phase == mtuSearch, m.phase == mtuRaise:
 		if m.failed != size {
 			m.failed, m.fails = size, 0
 		}
 		if m.fails++; m.fails >= maxSearchTries {
-			m.ceiling = size
+			m.ceiling = min(m.ceiling, size)
+			m.endRaise(now)
 		}
 	}
 	m.advance(now)
@@ -205,6 +215,7 @@ func (m *mtuState) tooBig(now Time, size int) {
 		m.fall(now, size)
 		return
 	}
+	m.endRaise(now)
 	m.advance(now)
 }
 
@@ -219,6 +230,14 @@ func (m *mtuState) advance(now Time) {
 		m.phase = mtuSearch
 	}
 	if m.phase == mtuSearch && m.probing == 0 && m.ceiling-m.size <= m.grain() {
+		m.phase = mtuDone
+		m.raiseAt = now.Add(raiseInterval)
+	}
+}
+
+// endRaise ends a raise, since the size still does not pass.
+func (m *mtuState) endRaise(now Time) {
+	if m.phase == mtuRaise {
 		m.phase = mtuDone
 		m.raiseAt = now.Add(raiseInterval)
 	}

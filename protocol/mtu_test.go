@@ -146,6 +146,45 @@ func TestOneLossDoesNotRuleASizeOut(t *testing.T) {
 	require.False(t, p.m.wantsStandard(4, 1472), "three do")
 }
 
+// spec: REL-48
+func TestAPathThatStaysSmallCostsTwoProbesInTenMinutes(t *testing.T) {
+	for _, test := range []struct {
+		name                 string
+		passes, limit, local int
+		tried                []int
+	}{
+		{"PPPoE", 1452, 1472, 0, []int{1472, 1472}},
+		{"Ethernet, jumbo allowed here", 1472, 65487, 0, []int{1588, 1588}},
+		{"the local system refuses", 1472, 65487, 1480, nil},
+	} {
+		p := newSizePath(test.passes, test.limit)
+		p.local = test.local
+		p.settle(t)
+		for range 3 {
+			before := p.probes
+			p.now = p.now.Add(raiseInterval)
+			var tried []int
+			for sent := p.round(); len(sent) > 0; sent = p.round() {
+				tried = append(tried, sent...)
+			}
+			require.Equal(t, test.tried, tried, test.name)
+			require.LessOrEqual(t, p.probes-before, maxSearchTries, test.name)
+			require.Equal(t, mtuDone, p.m.phase, test.name)
+		}
+		require.Equal(t, test.passes, p.m.current(), test.name)
+	}
+}
+
+// spec: REL-48
+func TestALowerLimitHoldsForARaiseToo(t *testing.T) {
+	p := newSizePath(1472, 65487)
+	p.settle(t)
+	p.m.setLimit(1500)
+	p.now = p.now.Add(raiseInterval)
+	require.Equal(t, []int{1500}, p.round())
+}
+
+// spec: REL-48
 func TestAPathIsTriedAgainAfterTenMinutes(t *testing.T) {
 	p := newSizePath(1392, 1472)
 	p.settle(t)
