@@ -96,6 +96,19 @@ func TestCloseWaitsForNobody(t *testing.T) {
 	})
 }
 
+func TestAClosedSessionEndsWithItsLastAcknowledgement(t *testing.T) {
+	inBubble(t, quick, nil, func(t *testing.T, w *world) {
+		c, s := w.pair()
+		time.Sleep(time.Second) // what follows a handshake is over
+		start := time.Now()
+		write(t, c, "the last words")
+		require.NoError(t, c.Close())
+		<-s.Done()
+		require.Less(t, time.Since(start), 4*quick.Delay, "there, back, and the news that all is over")
+		wantError(t, s.Err(), conn.Application, true, 0)
+	})
+}
+
 func TestDeadPeerIsNoticedWithinTheIdleTimeout(t *testing.T) {
 	inBubble(t, quick, &conn.Config{IdleTimeout: 10 * time.Second}, func(t *testing.T, w *world) {
 		c, s := w.pair()

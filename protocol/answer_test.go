@@ -74,6 +74,7 @@ func TestOnlyAnAcknowledgementThatIsNoNewsMayWait(t *testing.T) {
 		{"there is data to send", func(p *pair) { _, _ = p.ss.Stream0().Write([]byte("more")) }},
 		{"a probe is due", func(p *pair) { p.ss.paths.active.loss.probesWanted = 1 }},
 		{"an address is to be answered", func(p *pair) { p.ss.paths.active.handleChallenge(p.ss.paths.active.addr, [8]byte{1}) }},
+		{"the session is being closed", func(p *pair) { p.ss.Shutdown(p.now); p.datagrams(p.ss) }},
 		{"the session ends", func(p *pair) { p.ss.CloseWithError(p.now, 1, "") }},
 	} {
 		p := question(t)

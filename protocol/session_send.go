@@ -279,6 +279,9 @@ func (s *Session) CanWait() bool {
 	if s.state != stateEstablished || s.hs != nil || s.early != nil || s.unissued || len(s.paths.list) != 1 || s.repair != nil {
 		return false
 	}
+	if s.closing.graceful() {
+		return false // what has just come may have been all that the end waits for
+	}
 	p := s.paths.active
 	can := p.validated && p.moving == nil && p.response == nil && p.loss.probesWanted == 0 &&
 		p.acks.canWait() && !s.wantsToSend() && !s.idle.pingDue
