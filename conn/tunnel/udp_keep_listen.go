@@ -40,7 +40,8 @@ func (k *keptListens) enter(p *udpPort) {
 	k.open[p.asked.key] = p
 }
 
-// leave forgets a port that is closed. Its flows are remembered, if the session was lost and there is room.
+// leave forgets a port that is closed. Its flows are remembered, if the session was lost, and there are some and room for
+// them.
 func (k *keptListens) leave(p *udpPort, sessionLost bool) {
 	peers := p.peers()
 	k.mu.Lock()
@@ -50,7 +51,7 @@ func (k *keptListens) leave(p *udpPort, sessionLost bool) {
 	}
 	delete(k.open, p.asked.key)
 	k.forget(time.Now())
-	if sessionLost && k.flows+len(peers) <= maxKept {
+	if sessionLost && len(peers) > 0 && k.flows+len(peers) <= maxKept {
 		k.lost[p.asked.key] = lostListen{peers, time.Now().Add(keptTime)}
 		k.flows += len(peers)
 	}
@@ -84,6 +85,7 @@ func (k *keptListens) take(key keptKey) []lostPeer {
 	}
 	peers := p.peers()
 	p.taken()
+	p.close() // its session may be over and not have come to that yet
 	return peers
 }
 

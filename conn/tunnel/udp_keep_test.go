@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/godwit-net/godwit/conn/udp"
 )
 
 // waiting is how many sockets wait for their clients.
@@ -216,4 +218,33 @@ func TestSoManyProgramsOfListenersAreRemembered(t *testing.T) {
 	require.Equal(t, maxKept, k.flows)
 	require.Len(t, k.lost, maxKept/maxPortFlows)
 	require.Empty(t, k.open)
+}
+
+func TestAListenerWithoutProgramsIsNotRemembered(t *testing.T) {
+	// spec: TUN-49
+	var k keptListens
+	p := &udpPort{asked: listened{key: keptKey{token: flowToken{1}}}}
+	k.enter(p)
+	k.leave(p, true)
+	require.Empty(t, k.lost, "else clients that come and go could have any number of them")
+}
+
+// A session that ends at the same moment has its ports no more, but has not closed them yet.
+func TestAListenerThatIsTakenIsFree(t *testing.T) {
+	// spec: TUN-49
+	inUDPWorld(t, fast, nil, nil, func(t *testing.T, w *udpWorld) {
+		at := netip.MustParseAddrPort(reversed)
+		s, err := w.local.Listen(at)
+		require.NoError(t, err)
+		socket, err := udp.New(s, 0)
+		require.NoError(t, err)
+		p := newUDPPort(socket, Forward{}, nil, new(udpCounters), nil)
+		p.asked.key, p.taken = keptKey{token: flowToken{1}}, func() {}
+		var k keptListens
+		k.enter(p)
+		require.Empty(t, k.take(p.asked.key))
+		s, err = w.local.Listen(at)
+		require.NoError(t, err)
+		require.NoError(t, s.Close())
+	})
 }

@@ -74,15 +74,24 @@ func (w *udpWorld) logger() *slog.Logger { return slog.New(slog.NewTextHandler(w
 
 // reach lets a dialer use the local network as a host.
 func (w *udpWorld) reach(d *dialer, host netip.Addr) {
+	open := func(port uint16) (*simnet.Socket, error) {
+		s, err := w.local.Listen(netip.AddrPortFrom(host, port))
+		if err == nil && port == 0 { // two in a row are no neighbours by chance: the network gives them in their order
+			next, err := w.local.Listen(netip.AddrPortFrom(host, 0))
+			require.NoError(w.t, err)
+			require.NoError(w.t, next.Close())
+		}
+		return s, err
+	}
 	d.connectUDP = func(a netip.AddrPort, from uint16) (udpConn, error) {
-		s, err := w.local.Listen(netip.AddrPortFrom(host, from))
+		s, err := open(from)
 		if err != nil {
 			return nil, err
 		}
 		return &connected{Socket: s, to: a}, nil
 	}
 	d.bindUDP = func(_ netip.Addr, port uint16) (io.Closer, uint16, error) {
-		s, err := w.local.Listen(netip.AddrPortFrom(host, port))
+		s, err := open(port)
 		if err != nil {
 			return nil, 0, err
 		}
