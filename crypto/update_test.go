@@ -191,6 +191,36 @@ func TestAPacketWakesEveryKeyWhateverItsPhase(t *testing.T) {
 	}
 }
 
+// What keeps a session alive opens with the key in use. Everything else finds the next key ready as ever.
+//
+// spec: PROT-14
+func TestASmallPacketNeedsNoNextKey(t *testing.T) {
+	for _, suite := range bothSuites {
+		p := newPair(t, suite)
+		p.mustOpen(p.seal(0, 1, "hello"), 0, 1, "hello")
+		require.Nil(t, p.recv.keys[nextKey])
+		p.mustOpen(p.seal(0, 2, string(make([]byte, quietPacket))), 0, 2, string(make([]byte, quietPacket)))
+		require.NotNil(t, p.recv.keys[nextKey], "a larger one makes it")
+		cipher := p.recv.keys[currentKey].aead
+		p.recv.Doze()
+		p.mustOpen(p.seal(0, 3, "still there"), 0, 3, "still there")
+		require.Nil(t, p.recv.keys[nextKey])
+		require.Same(t, cipher, p.recv.keys[currentKey].aead, "the cipher was kept")
+
+		p.send.phase = !p.send.phase
+		wrong := p.seal(0, 4, "the key in use, and the phase of the next one")
+		p.send.phase = !p.send.phase
+		_, _, err := p.open(wrong, 0, 4)
+		require.ErrorIs(t, err, ErrOpen)
+		require.NotNil(t, p.recv.keys[nextKey], "what does not open makes it")
+		require.Equal(t, uint64(1), p.recv.Failures())
+
+		p.recv.Doze()
+		p.send.Update()
+		require.True(t, p.mustOpen(p.seal(0, 5, "new key"), 0, 5, "new key"))
+	}
+}
+
 // spec: PROT-15
 func TestLimitsOfAKeyAreCountedInPacketsAndBytes(t *testing.T) {
 	p := newPair(t, AES256GCM)

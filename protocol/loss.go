@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/godwit-net/godwit/protocol/congestion"
@@ -137,6 +138,9 @@ type lossScratch struct {
 	pace pacer
 	pass ackPass
 }
+
+// scratchPool has sessions that say something now and then take turns.
+var scratchPool = sync.Pool{New: func() any { return new(lossScratch) }}
 
 // ackPass sums up one acknowledgement frame or one timeout.
 type ackPass struct {
@@ -382,7 +386,8 @@ func (l *lossState) sendECN() wire.ECN { return l.ecn.mark(l.marking()) }
 // wake undoes rest.
 func (l *lossState) wake() {
 	if l.lossScratch == nil {
-		l.lossScratch = new(lossScratch)
+		l.lossScratch = scratchPool.Get().(*lossScratch)
+		*l.lossScratch = lossScratch{}
 		l.updatePace()
 	}
 }
@@ -410,7 +415,10 @@ func (l *lossState) idle() bool { return l.outstanding == 0 && l.bytesInFlight =
 func (l *lossState) rest() {
 	if l.idle() {
 		l.release()
-		l.lossScratch = nil
+		if l.lossScratch != nil {
+			scratchPool.Put(l.lossScratch)
+			l.lossScratch = nil
+		}
 	}
 }
 

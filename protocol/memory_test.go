@@ -49,7 +49,17 @@ func TestIdleSessionIsSmall(t *testing.T) {
 	runtime.KeepAlive(p)
 }
 
-// What keeps a session alive wakes it for a second, and what else asks it does not wake it at all.
+// pingOnce has the client ask for a sign of life, and get it.
+func (p *pair) pingOnce() {
+	p.cs.idle.pingDue = true
+	start := p.now
+	if !p.run(time.Second/2, func() bool { return !p.cs.idle.asked && p.now > start }) {
+		panic("the ping was not acknowledged")
+	}
+}
+
+// What keeps a session alive leaves nothing awake but the ciphers of the keys in use, for the next time; what else asks
+// it does not even do that.
 func TestASessionRestsAgainSoon(t *testing.T) {
 	p := connected(t)
 	p.say("hello")
@@ -72,14 +82,37 @@ func TestASessionRestsAgainSoon(t *testing.T) {
 	require.False(t, ok)
 	require.True(t, asleep(p.ss), "a forged packet leaves nothing behind")
 
-	p.cs.idle.pingDue = true
-	start := p.now
-	require.True(t, p.run(time.Second/2, func() bool { return !p.cs.idle.asked && p.now > start }), "the ping is acknowledged")
-	require.False(t, p.ss.Resting())
-	require.True(t, p.run(2*restSoon, func() bool { return asleep(p.ss) && asleep(p.cs) }), "and both rest again")
+	for range 3 {
+		p.pingOnce()
+		for _, s := range []*Session{p.ss, p.cs} {
+			path := s.paths.active
+			require.True(t, s.Resting() && s.keys.recv.Resting() && s.rng.gen == nil && path.loss.lossScratch == nil && path.loss.list.slots == nil)
+		}
+		p.run(dozeFor/2, nil)
+	}
+	require.True(t, p.run(dozeFor+2*time.Second, func() bool { return asleep(p.ss) && asleep(p.cs) }))
 
 	p.say("more")
 	p.run(2*restSoon, func() bool { return false })
 	require.False(t, p.ss.Resting(), "after data it takes longer")
-	require.True(t, p.run(restAfter, func() bool { return asleep(p.ss) && asleep(p.cs) }))
+	require.True(t, p.run(restAfter+time.Second, func() bool { return asleep(p.ss) && asleep(p.cs) }))
+}
+
+// Keepalives of many sessions that are due at nearly the same time are due at the same time, and none late.
+func TestKeepAlivesAreDueTogether(t *testing.T) {
+	for _, every := range []time.Duration{time.Second, minSlackened, 15 * time.Second} {
+		due := make(map[Time]bool)
+		start := Time(time.Hour)
+		for after := time.Duration(0); after < time.Second; after += time.Millisecond {
+			i := idleState{keepAlive: every}
+			now := start.Add(after)
+			i.received(now)
+			due[i.ping] = true
+			require.LessOrEqual(t, i.ping, now.Add(every))
+			require.GreaterOrEqual(t, i.ping, now.Add(every-every/16))
+		}
+		if every >= minSlackened {
+			require.Less(t, len(due), 10)
+		}
+	}
 }

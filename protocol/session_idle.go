@@ -13,28 +13,37 @@ const (
 	// restAfter is how long after the last data a session rests: longer than the pauses of a person or a
 	// game, so that those cost no allocation.
 	restAfter = 5 * time.Second
-	// restSoon is how long after packets without data, such as those that keep it alive: longer than most round
-	// trips, so that one exchange wakes it once. Of sessions with keepalives every 15 s, one in 50 is awake.
+	// restSoon is how long after packets without data: longer than most round trips, so that one exchange wakes it once.
 	restSoon = 300 * time.Millisecond
+	// dozeFor is how long a session that rests keeps the ciphers of its keys in use after a packet without data, 2.5 kB:
+	// longer than the usual intervals of keepalives, 15 to 25 s. Made anew for each of those, ciphers would be garbage of
+	// some ten times their size until the next collection, and with Go's default the heap grows to twice what lives.
+	dozeFor = 30 * time.Second
+	// restSlack is by how much a rest may come later than it could, so that the sessions of one wheel share wake-ups.
+	restSlack = 1 << 28 // ns: 268 ms
 )
 
 // restIfIdle lets a session rest in which nothing happens.
 func (s *Session) restIfIdle(now Time) {
 	if s.idle.rest != 0 && !now.Before(s.idle.rest) {
-		s.idle.rest = 0
+		s.idle.rest, s.idle.dozing = 0, false
 		s.rest()
 	}
 }
 
 // Resting reports whether nothing has happened for so long that the session has given memory back. Its owner
 // may do the same.
-func (s *Session) Resting() bool { return s.idle.rest == 0 && s.state == stateEstablished }
+func (s *Session) Resting() bool { return s.idle.resting() && s.state == stateEstablished }
 
 // rest gives back what only traffic needs. It can be called again when something has used the session although
-// nothing has happened: a datagram that was forged, or a question for datagrams.
+// nothing has happened: a datagram that was forged, one that keeps the session alive, or a question for datagrams.
 func (s *Session) rest() {
-	s.keys.recv.Rest()
-	s.keys.send.Rest()
+	if s.idle.dozing {
+		s.keys.recv.Doze()
+	} else {
+		s.keys.recv.Rest()
+		s.keys.send.Rest()
+	}
 	s.rng.rest()
 	s.events.rest()
 	for _, p := range s.paths.list {
@@ -55,11 +64,14 @@ type idleState struct {
 	agreed    time.Duration // agreed; 0: never
 	keepAlive time.Duration // 0: none
 	since     Time          // last sign of life, or our first question after it
-	asked     bool          // we have asked something since the peer's last sign of life
 	ping      Time          // when to ping; 0: no keepalive
-	pingDue   bool          // a ping should go out
 	rest      Time          // when to give memory back; 0: the session is at rest
+	dozing    bool          // the session is at rest but for its ciphers, which go then
+	asked     bool          // we have asked something since the peer's last sign of life
+	pingDue   bool          // a ping should go out
 }
+
+func (i *idleState) resting() bool { return i.rest == 0 || i.dozing }
 
 // start agrees on the idle timeout: the smaller one of both ends.
 func (i *idleState) start(now Time, local, remote *wire.Parameters, keepAlive time.Duration) {
@@ -73,13 +85,14 @@ func (i *idleState) start(now Time, local, remote *wire.Parameters, keepAlive ti
 	if i.agreed != 0 && keepAlive > i.agreed/2 {
 		i.keepAlive = i.agreed / 2
 	}
+	i.rest = restTime(now, restSoon)
 	i.received(now)
 }
 
 // received restarts all clocks at a sign of life.
 func (i *idleState) received(now Time) {
 	i.since, i.asked = now, false
-	i.wake(now, restSoon)
+	i.stir(now)
 	i.armPing(now)
 }
 
@@ -89,7 +102,7 @@ func (i *idleState) sent(now Time) {
 	if !i.asked {
 		i.since, i.asked = now, true
 	}
-	i.wake(now, restSoon)
+	i.stir(now)
 	i.armPing(now)
 }
 
@@ -100,12 +113,42 @@ const quietTime = time.Second
 // quiet reports whether what is sent now breaks a silence.
 func (i *idleState) quiet(now Time) bool { return !i.asked && now.Sub(i.since) >= quietTime }
 
-// wake puts the next rest off to the end of a silence that begins now.
-func (i *idleState) wake(now Time, silence time.Duration) { i.rest = max(i.rest, now.Add(silence)) }
+// stir notes a packet. One without data does not wake a session that rests.
+func (i *idleState) stir(now Time) {
+	if i.resting() {
+		i.dozing, i.rest = true, restTime(now, dozeFor)
+		return
+	}
+	i.rest = max(i.rest, restTime(now, restSoon))
+}
+
+// wake notes data.
+func (i *idleState) wake(now Time) {
+	if i.dozing {
+		i.dozing, i.rest = false, 0
+	}
+	i.rest = max(i.rest, restTime(now, restAfter))
+}
+
+// restTime is the first time for a rest after a silence that begins now.
+func restTime(now Time, silence time.Duration) Time {
+	return (now.Add(silence) + restSlack - 1) &^ (restSlack - 1)
+}
+
+const (
+	// pingSlack is by how much a keepalive may come early, so that those of many sessions in one process leave together.
+	pingSlack = 1 << 27 // ns: 134 ms
+	// minSlackened is the least interval that is cut by it: by a sixteenth at most.
+	minSlackened = 16 * pingSlack
+)
 
 func (i *idleState) armPing(now Time) {
-	if i.keepAlive != 0 {
-		i.ping = now.Add(i.keepAlive)
+	if i.keepAlive == 0 {
+		return
+	}
+	i.ping = now.Add(i.keepAlive)
+	if i.keepAlive >= minSlackened {
+		i.ping &^= pingSlack - 1
 	}
 }
 

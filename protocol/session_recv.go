@@ -24,6 +24,9 @@ func (s *Session) HandleDatagram(now Time, d Datagram) { s.Receive(now, &d) }
 func (s *Session) Receive(now Time, d *Datagram) {
 	s.handleEarly(now)
 	s.handleDatagram(now, d)
+	if s.Resting() {
+		s.rest() // what the datagram has woken
+	}
 }
 
 func (s *Session) handleDatagram(now Time, d *Datagram) {
@@ -149,7 +152,7 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 		p.acks.expect(now, kinds.stream && !immediate, p.loss.rtt.smoothed)
 	}
 	if kinds.stream || kinds.message {
-		s.idle.wake(now, restAfter)
+		s.idle.wake(now)
 	}
 	if kinds.data {
 		s.dataArrived(now, p)

@@ -167,7 +167,7 @@ func (s *Session) seal(now Time, b *packetBuilder, addr AddrPair) ([]byte, Meta,
 		b.pkt.ecn = ecn
 		s.idle.sent(now)
 		if b.pkt.hasData() {
-			s.idle.wake(now, restAfter)
+			s.idle.wake(now)
 		}
 	}
 	for _, a := range b.acks[:b.nAcks] {
