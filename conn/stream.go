@@ -52,7 +52,13 @@ func (t *Stream) Read(p []byte) (int, error) {
 		if s.core.OwesAck() {
 			s.flush() // nothing that was said since has taken it along
 		}
-		if err := t.reading.wait(&s.mu, &stop); err != nil {
+		t.core.Lend(p)
+		err = t.reading.wait(&s.mu, &stop)
+		if n := t.core.Reclaim(); n > 0 {
+			s.flushCredit()
+			return n, nil
+		}
+		if err != nil {
 			return 0, err
 		}
 	}

@@ -27,8 +27,9 @@
 //	}
 //	at, _ := s.NextTimeout()
 //
-// The core keeps no reference to a caller's buffer after a call returns. It opens received
-// datagrams in place, so their bytes are changed.
+// The core keeps no reference to a caller's buffer after a call returns, but for the memory of a Read that
+// waits, which [Stream.Lend] lends and [Stream.Reclaim] takes back. It opens received datagrams in place, so
+// their bytes are changed.
 //
 // An [Endpoint] stands before the sessions of one shard of a socket. [Endpoint.Dispatch] names the
 // session that a datagram belongs to, answers first packets of a handshake with as little state as

@@ -245,6 +245,14 @@ func (p *pipe) read(dst []byte) {
 	p.discard(off)
 }
 
+// pass goes on at off, which is not before start, in a pipe with nothing in it.
+func (p *pipe) pass(off uint64) {
+	if p.start < p.end {
+		panic("BUG: passing over bytes of a stream")
+	}
+	p.start, p.end = off, off
+}
+
 // discard frees the bytes before off, which is from start to end.
 func (p *pipe) discard(off uint64) {
 	if off == p.end {

@@ -12,6 +12,7 @@ type recvStream struct {
 	got    rangeset // what arrived beyond ready, with gaps
 	ready  uint64   // everything before it has arrived
 	window recvWindow
+	loan   *loan // of a Read that waits; nil: none does
 
 	highest uint64 // one past the highest byte that the peer is known to have used
 	final   uint64 // size of the stream, once sized
@@ -235,8 +236,10 @@ func (s *Stream) store(off, end uint64, data []byte) error {
 		off = r.ready
 	}
 	if len(r.got) == 0 && off == r.ready {
-		r.pipe.write(off, data)
-		r.ready = end
+		if data = s.fill(data); len(data) > 0 {
+			r.pipe.write(r.ready, data)
+			r.ready = end
+		}
 		return nil
 	}
 	start := off
@@ -288,7 +291,7 @@ func (r *recvStream) releaseGaps() {
 
 // tell gives EventStreamReadable when there is news for the application.
 func (s *Stream) tell() {
-	if r := &s.recv; !r.told && !r.canceled && (r.ready > r.pipe.start || s.readEnd() != nil) {
+	if r := &s.recv; !r.told && !r.canceled && (r.ready > r.pipe.start || r.lent() || s.readEnd() != nil) {
 		r.told = true
 		s.streams.emit(EventStreamReadable, s)
 	}

@@ -29,6 +29,7 @@ type modelEnd struct {
 	streams []*Stream             // in the order in which they were opened here
 	out     map[uint64]*direction // written here
 	in      map[uint64]*direction // written by the peer; shared with its out
+	lent    map[*Stream][]byte    // memory of Reads that wait
 }
 
 // flight is a packet that was sent and whose fate is not settled.
@@ -48,8 +49,8 @@ func newStreamsModel(t *rapid.T) *streamsModel {
 	client, server := newStreamsEnds(t, testLimits())
 	toServer, toClient := map[uint64]*direction{0: {}}, map[uint64]*direction{0: {}}
 	return &streamsModel{ends: [2]*modelEnd{
-		{client, []*Stream{client.stream0()}, toServer, toClient},
-		{server, []*Stream{server.stream0()}, toClient, toServer},
+		{client, []*Stream{client.stream0()}, toServer, toClient, map[*Stream][]byte{}},
+		{server, []*Stream{server.stream0()}, toClient, toServer, map[*Stream][]byte{}},
 	}}
 }
 
@@ -96,7 +97,29 @@ func (e *modelEnd) write(t *rapid.T, s *Stream, n int) {
 	d.written += uint64(got)
 }
 
+// lend begins a Read that waits, and reclaim ends it.
+func (e *modelEnd) lend(s *Stream, n int) {
+	if e.lent[s] == nil {
+		e.lent[s] = make([]byte, n)
+		s.Lend(e.lent[s])
+	}
+}
+
+func (e *modelEnd) reclaim(t *rapid.T, s *Stream) {
+	d := e.in[s.ID()]
+	n := s.Reclaim()
+	if n == 0 {
+		delete(e.lent, s)
+		return
+	}
+	require.Equal(t, streamPattern(s.ID(), d.read, n), e.lent[s][:n], "stream %d from %d on, lent", s.ID(), d.read)
+	d.read += uint64(n)
+	require.LessOrEqual(t, d.read, d.written)
+	delete(e.lent, s)
+}
+
 func (e *modelEnd) read(t *rapid.T, s *Stream, n int) {
+	e.reclaim(t, s)
 	d := e.in[s.ID()]
 	buf := make([]byte, n)
 	got, err := s.Read(buf)
@@ -303,6 +326,16 @@ func TestStreamsAgreeWithTheModelUnderLoss(t *testing.T) { // spec: STR-8 // spe
 			},
 			"write": writeSome, "write2": writeSome,
 			"read": readSome, "read2": readSome,
+			"lend": func(t *rapid.T) {
+				e := m.end(t)
+				if s := e.stream(t); s.canRecv() {
+					e.lend(s, rapid.IntRange(0, 3000).Draw(t, "n"))
+				}
+			},
+			"reclaim": func(t *rapid.T) {
+				e := m.end(t)
+				e.reclaim(t, e.stream(t))
+			},
 			"send": sendSome, "send2": sendSome,
 			"deliver": deliver, "deliver2": deliver,
 			"settle": settle, "settle2": settle,
