@@ -73,3 +73,19 @@ func TestEachChannelKeepsItsOwnCap(t *testing.T) {
 		require.Greater(t, share, 0.85*c.want, "caps %d", c.caps)
 	}
 }
+
+// A session that rests forgets the code, and the part of a symbol that is owed: else the channel would pay for it with
+// the next one.
+func TestChannelsOweWhatTheSenderOwesAfterARest(t *testing.T) {
+	p := mediaPair(t)
+	c := p.cs.messages.out[media.Channel]
+	for n := range 3 {
+		expectLoss(p.now, p.cs, 20)
+		p.sendFrame(10*(warmFrames+n), 10)
+		p.idle(16 * time.Millisecond)
+		require.Positive(t, c.books.owed)
+		require.InDelta(t, p.cs.repair.send.owed, c.books.owed, 1e-9)
+		p.idle(2 * restAfter)
+		require.Nil(t, p.cs.repair.send, "the session rests")
+	}
+}

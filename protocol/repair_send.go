@@ -30,6 +30,7 @@ func (s *Session) beginCovered(now Time, b *packetBuilder) {
 	if r.send == nil {
 		r.send = &repairSender{}
 		r.send.encoder.Reset(r.next)
+		s.oweNothing() // parts of symbols that the sender before was not asked for
 	}
 	b.covered = true
 	b.limit = min(b.limit, limit)
