@@ -85,9 +85,9 @@ func (r *relay) up() {
 	}
 }
 
-// down carries the stream into the TCP connection until the end of the stream. Only io.EOF itself is
-// that end: the error of a session that the peer closed in good order matches io.EOF too, and cuts
-// streams off all the same.
+// down carries the stream into the TCP connection until the end of the stream. Only io.EOF itself is that end (see
+// connStream): the error of a session that the peer closed in good order matches io.EOF too, and cuts streams off all
+// the same.
 func (r *relay) down() {
 	readErr, writeErr := transfer(r.tcp, r.stream, &r.fromStream)
 	if writeErr != nil || readErr != io.EOF || r.tcp.CloseWrite() != nil { // spec: TUN-14

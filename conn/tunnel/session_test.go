@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
 )
 
@@ -198,6 +199,46 @@ func TestResetsTravelThroughTheTunnel(t *testing.T) {
 		require.ErrorIs(t, err, syscall.ECONNRESET, fmt.Sprint("from the client: ", fromClient))
 		to.Close()
 	}
+}
+
+func TestAStreamThatItsSessionCutsOffHasNoEnd(t *testing.T) {
+	// spec: TUN-15
+	l, err := conn.Listen("127.0.0.1:0", nil)
+	require.NoError(t, err)
+	defer l.Close()
+	c, err := conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+	require.NoError(t, err)
+	defer c.Close()
+	s, err := l.AcceptSession(t.Context())
+	require.NoError(t, err)
+	client, server := connSession{c}, connSession{s}
+	open := func() (near, far stream) {
+		near, err := client.OpenStream(t.Context())
+		require.NoError(t, err)
+		_, err = near.Write([]byte("x"))
+		require.NoError(t, err)
+		far, err = server.AcceptStream(t.Context())
+		require.NoError(t, err)
+		return near, far
+	}
+	whole, far := open()
+	_, err = far.Write([]byte("a file"))
+	require.NoError(t, err)
+	require.NoError(t, far.CloseWrite())
+	got, err := io.ReadAll(whole)
+	require.NoError(t, err)
+	require.Equal(t, "a file", string(got))
+
+	cut, far := open()
+	_, err = far.Write([]byte("half of a file"))
+	require.NoError(t, err)
+	_, err = io.ReadFull(cut, make([]byte, len("half of a file")))
+	require.NoError(t, err)
+	require.NoError(t, server.CloseWithError(closeDone, "server stopped"))
+	_, err = cut.Read(make([]byte, 1))
+	require.Error(t, err)
+	require.NotEqual(t, io.EOF, err, "it would look like the end of the file")
+	require.ErrorContains(t, err, "server stopped")
 }
 
 func TestTheClientComesBackAfterARestartOfTheServer(t *testing.T) {

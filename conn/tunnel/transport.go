@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"context"
+	"io"
 	"net"
 
 	"github.com/godwit-net/godwit/conn"
@@ -61,7 +62,7 @@ func (s connSession) OpenStream(ctx context.Context) (stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, nil
+	return connStream{t}, nil
 }
 
 func (s connSession) AcceptStream(ctx context.Context) (stream, error) {
@@ -69,5 +70,18 @@ func (s connSession) AcceptStream(ctx context.Context) (stream, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t, nil
+	return connStream{t}, nil
+}
+
+// connStream makes a stream of a *conn.Stream.
+type connStream struct{ *conn.Stream }
+
+// Read returns io.EOF at the peer's FIN and nowhere else. A session that the peer ends in good order gives io.EOF on
+// streams that it cut off, too (SESS-18), which must not look like the end of a file.
+func (t connStream) Read(p []byte) (n int, err error) {
+	n, err = t.Stream.Read(p)
+	if err == io.EOF && t.Session().Err() != nil { // spec: TUN-15
+		err = t.Session().Err()
+	}
+	return n, err
 }
