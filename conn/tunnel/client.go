@@ -87,7 +87,7 @@ func newClient(config ClientConfig) *Client {
 	c := &Client{log: logger(config.Logger), began: time.Now(), dialer: newDialer()}
 	c.config.Store(config.withDefaults())
 	c.keeper = newKeeper(func() string { return c.config.Load().Server }, c.dial, c.log)
-	c.keeper.serve = c.serveSession
+	c.keeper.begin = c.beginSession
 	return c
 }
 
@@ -147,7 +147,6 @@ func (c *Client) Run(ctx context.Context) error {
 	defer r.wait.Wait()
 	defer c.keptUDP.close()
 	r.wait.Go(func() { c.keeper.run(ctx) })
-	r.wait.Go(func() { c.carryUDP(ctx) })
 	c.applying.Lock() // no part is being ended
 	c.startAll(r)
 	c.applying.Unlock()

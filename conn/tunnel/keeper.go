@@ -30,8 +30,10 @@ type held struct {
 type keeper struct {
 	dial   func(ctx context.Context) (session, error)
 	log    *slog.Logger
-	server func() string                        // its address, for the log
-	serve  func(ctx context.Context, s session) // runs beside each session until it ends; nil: nothing does
+	server func() string // its address, for the log
+	// begin takes a session up before anybody is told of it. What it returns runs beside the session until ctx ends.
+	// Nil: nothing does.
+	begin func(ctx context.Context, s session) (serve func())
 
 	mu       sync.Mutex
 	current  *held         // nil while there is none
@@ -75,11 +77,11 @@ func (k *keeper) hold(ctx context.Context, s session, wanted int) (stable bool) 
 		return true
 	}
 	defer k.drop()
-	if k.serve != nil {
-		serving := make(chan struct{})
+	if k.begin != nil {
+		serve, serving := k.begin(sessionCtx, s), make(chan struct{})
 		go func() {
 			defer close(serving)
-			k.serve(sessionCtx, s)
+			serve()
 		}()
 		defer func() { <-serving }()
 		defer cancel()

@@ -139,6 +139,30 @@ func TestALostSessionIsReplaced(t *testing.T) {
 	})
 }
 
+func TestASessionIsTakenUpBeforeItIsReported(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := client()
+		k := &keeping{start: time.Now(), answers: []answer{gives(s), fails("silence")}}
+		k.keeper = newKeeper(func() string { return "" }, k.answer, slog.New(slog.NewTextHandler(&k.log, nil)))
+		served := false
+		k.begin = func(ctx context.Context, got session) func() {
+			require.Same(t, s, got)
+			require.Zero(t, k.count("msg=connected"), "whoever reads it may send a datagram")
+			return func() { <-ctx.Done(); served = true }
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() { defer close(ended); k.run(ctx) }()
+		time.Sleep(time.Minute)
+		require.Equal(t, 1, k.count("msg=connected"))
+		s.kill()
+		time.Sleep(time.Second)
+		require.True(t, served, "it ends with the session")
+		cancel()
+		<-ended
+	})
+}
+
 func TestAServerThatAcceptsAndClosesDoesNotFillTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := keep(t, func() (session, error) {

@@ -5,9 +5,21 @@ import (
 	"sync"
 )
 
-// serveSession takes the streams that the server opens in a session: connections to ports that it was asked to
+// beginSession has everything go through a new session that does not open streams of it. What it returns serves the
+// session.
+func (c *Client) beginSession(ctx context.Context, s session) (serve func()) {
+	carryUDP := c.beginUDP(ctx, s)
+	return func() {
+		var udp sync.WaitGroup
+		udp.Go(carryUDP)
+		c.serveStreams(ctx, s)
+		udp.Wait()
+	}
+}
+
+// serveStreams takes the streams that the server opens in a session: connections to ports that it was asked to
 // listen on.
-func (c *Client) serveSession(ctx context.Context, s session) {
+func (c *Client) serveStreams(ctx context.Context, s session) {
 	var streams sync.WaitGroup
 	defer streams.Wait()
 	for {

@@ -7,18 +7,14 @@ import (
 	"sync"
 )
 
-// carryUDP carries UDP through one session after the other, until ctx ends.
-func (c *Client) carryUDP(ctx context.Context) {
-	for {
-		s, err := c.keeper.get(ctx)
-		if err != nil {
-			return
-		}
-		m := newUDPMux(s, true, c, &c.farUDP, c.log)
-		c.udp.Store(m)
-		c.askAll(m)
-		c.resumeAll(m)
-		m.run(s.ctx) // spec: TUN-40
+// beginUDP has UDP go through a new session from now on. What it returns carries it until ctx ends.
+func (c *Client) beginUDP(ctx context.Context, s session) (carry func()) {
+	m := newUDPMux(s, true, c, &c.farUDP, c.log)
+	c.udp.Store(m)
+	c.askAll(m)
+	c.resumeAll(m)
+	return func() {
+		m.run(ctx) // spec: TUN-40
 		c.udp.CompareAndSwap(m, nil)
 	}
 }
