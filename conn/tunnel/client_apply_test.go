@@ -1,7 +1,9 @@
 package tunnel
 
 import (
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -11,13 +13,18 @@ import (
 	"github.com/godwit-net/godwit/crypto"
 )
 
-// freeAddr is an address that nobody listens on.
+// freeAddr is an address that nobody listens on. The port is none of those that the system gives to whoever does not
+// ask for a certain one, so that no other program gets it before it is used.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().String()
+	for {
+		const low, high = 20_000, 32_768
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(low+rand.IntN(high-low)))
+		if l, err := net.Listen("tcp", at); err == nil {
+			require.NoError(t, l.Close())
+			return at
+		}
+	}
 }
 
 // reconfigure changes the configuration of the running client.
