@@ -12,6 +12,18 @@ import (
 	"github.com/godwit-net/godwit/conn"
 )
 
+// fewestAllocs is how many allocations f costs in the quietest of some rounds, on average and rounded down. What other
+// goroutines of the process allocate meanwhile comes on top: earlier tests leave sessions that are still being closed.
+func fewestAllocs(runs int, f func()) float64 {
+	fewest := testing.AllocsPerRun(runs, f)
+	for range 9 {
+		if fewest > 0 {
+			fewest = min(fewest, testing.AllocsPerRun(runs, f))
+		}
+	}
+	return fewest
+}
+
 // The figures are averages over all goroutines of the process, readers and wheels of both ends included, and
 // are rounded down: what happens once in a while is no allocation for each packet.
 func TestReadsAndWritesDoNotAllocate(t *testing.T) {
@@ -44,8 +56,8 @@ func TestReadsAndWritesDoNotAllocate(t *testing.T) {
 				there(small) // buffers and tables grow to their size
 				there(large)
 			}
-			require.Zero(t, testing.AllocsPerRun(500, func() { there(small) }), "100 bytes")
-			require.Zero(t, testing.AllocsPerRun(500, func() { there(large) }), "20 kB")
+			require.Zero(t, fewestAllocs(500, func() { there(small) }), "100 bytes")
+			require.Zero(t, fewestAllocs(500, func() { there(large) }), "20 kB")
 		})
 	}
 }
@@ -140,8 +152,8 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 			for range 300 {
 				there()
 			}
-			require.Zero(t, testing.AllocsPerRun(500, there), "%v, %d bytes", options.Mode, size)
+			require.Zero(t, fewestAllocs(500, there), "%v, %d bytes", options.Mode, size)
 		}
 	}
-	require.Zero(t, testing.AllocsPerRun(100, func() { _ = s.ChannelStats(1) }))
+	require.Zero(t, fewestAllocs(100, func() { _ = s.ChannelStats(1) }))
 }

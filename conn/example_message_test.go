@@ -22,13 +22,14 @@ func link(ctx context.Context) (client, server *conn.Session, l *conn.Listener) 
 }
 
 // Three kinds of messages: inputs must all arrive in order, of positions only the newest counts, and a picture
-// that has not arrived a tenth of a second after it could have is not worth a repair any more.
+// that has not arrived ten seconds after it could have is not worth a repair any more. For live media that is a
+// fraction of a second.
 func ExampleSession_SendMessage() {
 	ctx := context.Background()
 	client, server, l := link(ctx)
 	inputs := conn.MessageOptions{Channel: 0, Mode: conn.ReliableOrdered}
 	positions := conn.MessageOptions{Channel: 1, Mode: conn.Sequenced}
-	pictures := conn.MessageOptions{Channel: 2, Mode: conn.ReliableOrdered, Deadline: 100 * time.Millisecond}
+	pictures := conn.MessageOptions{Channel: 2, Mode: conn.ReliableOrdered, Deadline: 10 * time.Second}
 
 	check(client.SendMessage([]byte("jump"), inputs))
 	check(client.SendMessage([]byte("3 east, 4 south"), positions))

@@ -5,6 +5,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ func (d times) String() string {
 type pings struct {
 	session *conn.Session
 	took    times
+	count   atomic.Int64 // of took, while they go on
 	err     error
 	done    chan struct{}
 }
@@ -63,6 +65,7 @@ func (p *pings) run() {
 			return
 		}
 		p.took = append(p.took, time.Since(start))
+		p.count.Add(1)
 		time.Sleep(time.Millisecond)
 	}
 }

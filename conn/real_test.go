@@ -68,6 +68,10 @@ func TestManyClientsOverSeveralShards(t *testing.T) {
 	wg.Wait()
 }
 
+// drainLimit is how long sockets may stay open behind sessions that were closed: three probe timeouts, which are long
+// where a busy machine made the round trip look so.
+const drainLimit = 20 * time.Second
+
 func TestNothingIsLeftBehindWhenAllIsClosed(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	l, err := conn.Listen("127.0.0.1:0", nil)
@@ -80,7 +84,12 @@ func TestNothingIsLeftBehindWhenAllIsClosed(t *testing.T) {
 	_, err = conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey(), AppProtocols: []string{"x"}})
 	require.Error(t, err)
 	require.NoError(t, l.Close())
-	goleak.VerifyNone(t, ignore)
+	end := time.Now().Add(drainLimit)
+	err = goleak.Find(ignore)
+	for err != nil && time.Now().Before(end) {
+		err = goleak.Find(ignore)
+	}
+	require.NoError(t, err)
 }
 
 func TestServerCanBeStartedAgainAtTheSamePortAtOnce(t *testing.T) {
@@ -198,19 +207,26 @@ func TestConfigAtItsLimitsWorks(t *testing.T) {
 	for i := range names {
 		names[i] = strings.Repeat("x", 40) + string(rune('a'+i))
 	}
-	key := crypto.GeneratePrivateKey()
-	l, err := conn.Listen("127.0.0.1:0", &conn.Config{
+	server := &conn.Config{
 		MaxStreams: math.MaxInt >> 3, MaxUniStreams: -1, MaxDatagram: 1200, StreamWindow: 1, SessionWindow: math.MaxInt,
-		AppProtocols: names, PreviousIdentities: []crypto.PrivateKey{key, key, key}, IdleTimeout: 24 * time.Hour,
-	})
-	require.NoError(t, err)
-	defer l.Close()
-	go serveEcho(l)
-	config := &conn.Config{
-		PeerKey: key.Public(), MaxStreams: -1, MaxUniStreams: math.MaxInt >> 3, MaxDatagram: 65527, StreamWindow: math.MaxInt,
-		SessionWindow: 1, AppProtocols: names, IdleTimeout: time.Second,
+		AppProtocols: names, IdleTimeout: 24 * time.Hour,
+		PreviousIdentities: []crypto.PrivateKey{crypto.GeneratePrivateKey(), crypto.GeneratePrivateKey(), crypto.GeneratePrivateKey()},
 	}
-	require.NoError(t, roundTrip(t.Context(), l.Addr().String(), config, randomBytes(100)))
+	// In virtual time: an idle timeout of a second is shorter than some pauses of a busy machine.
+	inBubble(t, quick, server, func(t *testing.T, w *world) {
+		c, err := w.client().Dial(t.Context(), serverAddr.String(), &conn.Config{
+			PeerKey: server.PreviousIdentities[2].Public(), MaxStreams: -1, MaxUniStreams: math.MaxInt >> 3, MaxDatagram: 65527,
+			StreamWindow: math.MaxInt, SessionWindow: 1, AppProtocols: names, IdleTimeout: time.Second,
+		})
+		require.NoError(t, err)
+		go serveEcho(w.listener)
+		question, answer := randomBytes(100), make([]byte, 100)
+		go func() { _, _ = c.Write(question) }() // the reader sees what is missing
+		_, err = io.ReadFull(c, answer)
+		require.NoError(t, err)
+		require.Equal(t, question, answer)
+		require.NoError(t, c.Close())
+	})
 }
 
 // flaky is a socket whose n-th call fails.
