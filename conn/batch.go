@@ -12,8 +12,11 @@ const (
 	// batchRuns is how many segmented writes one turn of sending is made for. More would only make others
 	// wait for the lock.
 	batchRuns = 2
+	// maxTail is how many bytes more a turn takes if they are all there is: a write of their own would cost as much
+	// as a full one.
+	maxTail = udp.MaxDatagram / 2
 	// batchBytes is the room for a turn, the last datagram of which may be of any size.
-	batchBytes = (batchRuns + 1) * udp.MaxDatagram
+	batchBytes = batchRuns*udp.MaxDatagram + maxTail + udp.MaxDatagram
 )
 
 // batch is a burst of datagrams on its way out, back to back in one buffer.
@@ -24,7 +27,7 @@ type batch struct {
 }
 
 var batchPool = sync.Pool{New: func() any {
-	return &batch{buf: make([]byte, 0, batchBytes), msgs: make([]udp.Message, 0, batchRuns*udp.MaxRun)}
+	return &batch{buf: make([]byte, 0, batchBytes), msgs: make([]udp.Message, 0, (batchRuns+1)*udp.MaxRun)}
 }}
 
 func newBatch() *batch { return batchPool.Get().(*batch) }
@@ -48,12 +51,13 @@ type source interface {
 // bulkSource is a source that makes many datagrams of one kind at once: a session.
 type bulkSource interface {
 	AppendMore(now monotime.Time, b []byte, meta protocol.Meta, size, max int) ([]byte, int)
+	EndsWithin(n int) bool
 }
 
 // room returns how many more datagrams of the size of the last one make a whole number of segmented writes.
 // One more than that would be a write of its own.
 func (b *batch) room(size int) int {
-	return min(batchRuns*udp.RunLength(size)-len(b.msgs), (batchBytes-udp.MaxDatagram-len(b.buf)+size)/size)
+	return min(batchRuns*udp.RunLength(size)-len(b.msgs), (batchRuns*udp.MaxDatagram-len(b.buf)+size)/size)
 }
 
 // fill takes datagrams from src until there are no more (false) or the batch is full (true).
@@ -67,13 +71,18 @@ func (b *batch) fill(now monotime.Time, src source) (more bool) {
 		}
 		size := len(buf) - start
 		b.add(buf, &meta, size)
-		if room := b.room(size); room > 0 && bulk != nil {
+		room := b.room(size)
+		if bulk != nil && room >= 0 {
+			if bulk.EndsWithin(room*size + maxTail) {
+				room += maxTail/size + 1
+			}
 			buf, n := bulk.AppendMore(now, b.buf, meta, size, room)
 			for range n {
 				b.add(buf, &meta, size)
 			}
+			room -= n
 		}
-		if b.room(size) <= 0 {
+		if room <= 0 {
 			return true
 		}
 	}

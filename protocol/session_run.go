@@ -31,6 +31,22 @@ func (s *Session) AppendMore(now Time, b []byte, meta Meta, size, max int) (out 
 	return b, n
 }
 
+// EndsWithin reports whether the stream that is next is the only one that waits and has at most n bytes to send: an owner
+// that makes datagrams in batches may take them along.
+func (s *Session) EndsWithin(n int) bool {
+	t := &s.streams
+	l := t.sched.pick(t.sessionCredit(), false)
+	if l == nil || l.next != l {
+		return false
+	}
+	stream, ok := l.owner.(*Stream)
+	if !ok {
+		return false
+	}
+	_, left := stream.send.nextRange(t.sessionCredit(), l.budget())
+	return left > 0 && left <= n
+}
+
 // mayRun reports whether nothing but data of streams waits, and nothing of the path is in question.
 func (s *Session) mayRun(now Time, meta Meta, size int) bool {
 	p := s.paths.active

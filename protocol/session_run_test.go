@@ -171,3 +171,18 @@ func TestABatchNeverExceedsThePacersQuantum(t *testing.T) { // spec: REL-23
 		}
 	}
 }
+
+func TestEndsWithinTellsHowMuchIsLeftOfTheOnlyStream(t *testing.T) {
+	p := newPair(t, func(*Config, *Config, *EndpointConfig) {})
+	p.connect()
+	require.False(t, p.cs.EndsWithin(1<<30), "there is nothing")
+	_, err := p.cs.Stream0().Write(make([]byte, 1000))
+	require.NoError(t, err)
+	require.False(t, p.cs.EndsWithin(999))
+	require.True(t, p.cs.EndsWithin(1000))
+	other, err := p.cs.OpenStream(false)
+	require.NoError(t, err)
+	_, err = other.Write([]byte{1})
+	require.NoError(t, err)
+	require.False(t, p.cs.EndsWithin(1<<30), "another one waits")
+}
