@@ -46,7 +46,7 @@ type Options struct {
 	Size      int           // messages: bytes; 0: that of the workload
 	Hz        float64       // messages or frames a second in each session; 0: that of the workload
 	Deadline  time.Duration // media: beyond the one-way delay; 0: 150 ms
-	Twice     bool          // message, worldload, game: one more packet 5 ms after each message (conn.MessageOptions.Twice)
+	Twice     bool          // message, worldload, game: one more packet 3 ms after each message (conn.MessageOptions.Twice)
 	Overhead  int           // media: cap of what repair adds, in percent (conn.Config.OverheadCap)
 	Sessions  int           // all but bulk: sessions at once; 0: 100 for game and idle, else 1
 }

@@ -282,7 +282,7 @@ func TestOnePacketThatIsLateIsRepeatedOnce(t *testing.T) {
 }
 
 // spec: FEC-25
-func TestTwiceSendsOneMorePacketAfterFiveMilliseconds(t *testing.T) {
+func TestTwiceSendsOneMorePacketAfterThreeMilliseconds(t *testing.T) {
 	for mode := wire.Unreliable; mode <= wire.ReliableOrdered; mode++ {
 		for _, lose := range []bool{false, true} {
 			c := newCarryPair(t, 0)

@@ -15,6 +15,10 @@ const (
 	// else, so bulk data pays it back.
 	latencyPackets  = 4
 	latencyFraction = 20
+	// latencySilence is for how many round trips of silence what left on that allowance long ago does not use it up:
+	// for as long as messages are repeated, and as long again for those that follow. A window that was cut to four
+	// packets by the outages before would else let nothing leave at the end of one of 200 ms.
+	latencySilence = 2 * outageTrips
 	// startPackets is by how many datagrams messages with a deadline may exceed the first windows of a path, until
 	// startAcked packets were acknowledged: a key frame of 120 kB then takes a round trip and a half, not three.
 	// With Adaptive's window that is as much again as it starts with.
@@ -295,7 +299,7 @@ func (l *lossState) canSend(now Time, size int, class sendClass) (ok bool, wait 
 		return l.pace.canSend(now, min(size, l.mtu.current()))
 	}
 	if class == sendLatency {
-		if size > l.latencyRoom() {
+		if size > l.latencyRoom(now) {
 			return false, 0
 		}
 		return l.pace.canPass(now)
@@ -311,11 +315,14 @@ func (l *lossState) canSend(now Time, size int, class sendClass) (ok bool, wait 
 // from the window, a window that has just been cut below what is in flight would close it for half a round
 // trip, at the very time at which the class exists to be quick.
 // spec: REL-22
-func (l *lossState) latencyRoom() int {
+func (l *lossState) latencyRoom(now Time) int {
 	window := l.cc.Window()
 	room := window - l.bytesInFlight
 	if l.persistentSince.IsZero() {
-		room = max(room, max(latencyPackets*l.mtu.current(), window/latencyFraction)-l.latencyInFlight)
+		allowance := max(latencyPackets*l.mtu.current(), window/latencyFraction)
+		if room = max(room, allowance-l.latencyInFlight); room < l.mtu.current() {
+			room = max(room, allowance-l.latencyInFlight+l.latencyGone(now))
+		}
 		if l.starting() {
 			room = max(room, window+startPackets*l.mtu.current()-l.bytesInFlight)
 		}
@@ -324,6 +331,25 @@ func (l *lossState) latencyRoom() int {
 		room = max(room, l.mtu.current())
 	}
 	return room
+}
+
+// latencyGone returns the bytes that left on the allowance of the latency class, are in flight and cannot be on the path
+// any more: nothing is acknowledged, and they are overdue.
+func (l *lossState) latencyGone(now Time) (bytes int) {
+	if from, _, certain := l.silence(); !certain || now.Before(from) || now.After(from.Add(latencySilence*l.rtt.smoothed)) {
+		return 0
+	}
+	overdue := now.Add(-l.patience())
+	for pn := l.cursor; pn < min(l.list.next, l.cursor+maxCarryScan); pn++ {
+		p := l.list.at(pn)
+		if p.sent.After(overdue) {
+			break
+		}
+		if p.outstanding() && p.latency {
+			bytes += int(p.size)
+		}
+	}
+	return bytes
 }
 
 // starting reports whether the path has carried so little that its window says nothing, and messages with a deadline may

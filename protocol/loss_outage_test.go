@@ -80,3 +80,35 @@ func TestTheFirstWordAfterAnOutageSaysWhereToGoOn(t *testing.T) {
 	s.sendOne()
 	require.Zero(t, s.l.probesWanted)
 }
+
+// spec: REL-22
+func TestInSilenceUrgentDataThatIsOverdueDoesNotUseUpTheAllowance(t *testing.T) {
+	s := newSender(t)
+	s.cc.size = 4 * testSize
+	s.send(4, 0)
+	for range latencyPackets {
+		s.sendUrgent()
+	}
+	urgent := func() bool {
+		ok, _ := s.l.canSend(s.now, testSize, sendLatency)
+		return ok
+	}
+	begin := s.now
+	s.advance(s.l.patience() - time.Millisecond)
+	require.False(t, urgent(), "they may be on the path")
+	s.advance(time.Millisecond)
+	require.True(t, urgent(), "nothing is acknowledged, and they are overdue")
+	for range latencyPackets {
+		s.sendUrgent()
+	}
+	require.False(t, urgent(), "four more, not eight")
+
+	s.advance(begin.Add(s.l.patience() + latencySilence*s.l.rtt.smoothed).Sub(s.now))
+	require.True(t, urgent())
+	s.advance(time.Millisecond)
+	require.False(t, urgent(), "the path is gone for good, or full")
+
+	s.ack(0, 1)
+	require.False(t, urgent(), "one arrived: it is no silence")
+	require.NoError(t, s.l.checkInvariants())
+}

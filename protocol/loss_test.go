@@ -581,7 +581,7 @@ func TestUrgentDataDoesNotWaitForAWindowThatWasCut(t *testing.T) {
 	}
 	ok, _ := s.l.canSend(s.now, testSize, sendLatency)
 	require.False(t, ok)
-	require.Zero(t, s.l.latencyRoom(), "the allowance is used up")
+	require.Zero(t, s.l.latencyRoom(s.now), "the allowance is used up")
 }
 
 // spec: REL-22
@@ -593,7 +593,7 @@ func TestASmallUrgentPacketNeedsRoomForItselfOnly(t *testing.T) {
 		s.sendUrgent()
 	}
 	s.sendPacket(testSize-minReply, func(p *sentPacket) { p.latency = true })
-	require.Equal(t, minReply, s.l.latencyRoom())
+	require.Equal(t, minReply, s.l.latencyRoom(s.now))
 	ok, _ := s.l.canSend(s.now, testSize, sendLatency)
 	require.False(t, ok, "no room for a full one")
 	ok, _ = s.l.canSend(s.now, minReply, sendLatency)
@@ -612,7 +612,7 @@ func TestUrgentDataKeepsToTheWindowInPersistentCongestion(t *testing.T) {
 	s.advance(testRTT)
 	s.ack(1, 2)
 	s.sendOne()
-	require.Equal(t, latencyPackets*testSize, s.l.latencyRoom(), "something sent after it arrived: it is over")
+	require.Equal(t, latencyPackets*testSize, s.l.latencyRoom(s.now), "something sent after it arrived: it is over")
 }
 
 func TestOnlySomethingNewCountsAsProgress(t *testing.T) {

@@ -70,7 +70,7 @@ type MessageOptions struct {
 	// percent of UDP payload bytes, retransmissions included. 0, or more than the session's (Config.OverheadCap): the
 	// session's. Negative: lost messages are sent again, and that is all.
 	OverheadCap int
-	// Twice has one extra packet leave with the message, 5 ms after it, in any mode, unless it is acknowledged by
+	// Twice has one extra packet leave with the message, 3 ms after it, in any mode, unless it is acknowledged by
 	// then: it comes late only where both are lost. It doubles the packets and bytes of messages that are sent one
 	// by one. Messages larger than a packet, and sequenced ones after which a newer one was sent, go once.
 	Twice bool

@@ -199,7 +199,7 @@ func (s *Session) appendPacket(now Time, buf []byte, p *path) ([]byte, Meta, boo
 	ackDue := s.ackDue(now)
 	urgent := bulk || probe
 	if latency && !urgent {
-		b.limit = min(b.limit, b.start+p.loss.latencyRoom()-crypto.TagSize)
+		b.limit = min(b.limit, b.start+p.loss.latencyRoom(now)-crypto.TagSize)
 		b.pkt.latency = true
 	}
 	if !urgent && !latency && !ackDue {

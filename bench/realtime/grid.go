@@ -20,7 +20,7 @@ var groups = []group{
 		[]string{P50, P99, P999, Packets, Bytes, Reverse, Needless}, messageTable,
 	},
 	{
-		"message2", "the same with MessageOptions.Twice: one more packet 5 ms after each message",
+		"message2", "the same with MessageOptions.Twice: one more packet 3 ms after each message",
 		[]string{P50, P99, P999, Packets, Bytes, Reverse, Needless}, twiceTable,
 	},
 	{

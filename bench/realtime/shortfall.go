@@ -10,9 +10,6 @@ type shortfall struct {
 // be missed.
 var shortfalls = []shortfall{
 	{"message2 loss10", P99, "one message in a hundred loses both of its packets and comes with the next message; on which side of the p99 these are is chance"},
-	{"message2 loss10", P999, "one in a thousand loses the next packet too, and comes 21.7 ms after its own first"},
-	{"message2 handover", P99, afterOutage},
-	{"message2 handover", P999, afterOutage},
 	{"media loss20", FrameP999, "one frame in a thousand needs a second round of symbols, a round trip later"},
 	{"media wifi", FrameP99, badState},
 	{"media wifi", FrameP999, badState},
@@ -23,7 +20,6 @@ var shortfalls = []shortfall{
 }
 
 const (
-	afterOutage = "what an outage swallows waits for the first repetition after its end"
 	// firstTransfer is seen where samples are few: of 10,000 messages less than one in a hundred meets it.
 	firstTransfer = "the first transfer does not know the rate of the path yet, and its start makes a queue"
 
