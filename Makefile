@@ -23,7 +23,7 @@ BENCHED     = ./crypto/... ./protocol/... ./conn/...
 .PHONY: help check ci build test race audit lint cross vet-rivals plain fuzz sim mutate vectors e2e media bench congestion realtime realtime-sockets rivals rivals-short FORCE kernel timing scale game handshakes shards flood profile
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 check: lint test race audit ## format, vet, lint, all tests, race detector, nonce audit
 

@@ -30,6 +30,9 @@ type command struct {
 	duration                 time.Duration
 	short, list, verbose     bool
 	out, json                string
+	more                     bool
+
+	said string // all of them
 
 	serve     string // be a server for another process
 	game      bool
@@ -61,6 +64,7 @@ func runCommand(ctx context.Context, transports []transport.Transport, args []st
 	flags.BoolVar(&c.list, "list", false, "list the workloads and the rivals")
 	flags.BoolVar(&c.verbose, "v", false, "show what outside programs print")
 	flags.StringVar(&c.out, "out", "", "write the tables to this `file` too")
+	flags.BoolVar(&c.more, "append", false, "write them behind what is in the file of -out, which another run has written")
 	flags.StringVar(&c.json, "json", "", "write all figures to this `file` as JSON")
 	flags.StringVar(&c.serve, "serve", "", "be the server of this `rival`; rivals starts itself so")
 	flags.BoolVar(&c.game, "game", false, "be a game server, with -serve")
@@ -71,6 +75,7 @@ func runCommand(ctx context.Context, transports []transport.Transport, args []st
 	if flags.NArg() > 0 {
 		return fmt.Errorf("%q is no flag: see -help", flags.Arg(0))
 	}
+	c.said = said(args)
 	return c.do(ctx, transports, out, progress)
 }
 
@@ -90,6 +95,23 @@ func (c *command) do(ctx context.Context, transports []transport.Transport, out,
 		return err
 	}
 	return c.report(ctx, o, out)
+}
+
+// said is the command as a user would type it, without where it writes.
+func said(args []string) string {
+	words := []string{"bin/rivals"}
+	for i := 0; i < len(args); i++ {
+		switch word := args[i]; {
+		case word == "-append":
+		case word == "-out" || word == "-json":
+			i++ // its file
+		case strings.ContainsAny(word, " *?"):
+			words = append(words, "'"+word+"'")
+		default:
+			words = append(words, word)
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 // options are what the flags ask for.
@@ -171,8 +193,17 @@ func list(w io.Writer, transports []transport.Transport) error {
 func (c *command) report(ctx context.Context, o *Options, out io.Writer) error {
 	var tables bytes.Buffer
 	both := io.MultiWriter(out, &tables)
-	r := NewReport(o.Transports)
-	if err := r.WriteIntro(both); err != nil {
+	r := NewReport(o.Transports, c.said)
+	intro := r.WriteIntro
+	if c.more {
+		before, err := os.ReadFile(c.out)
+		if err != nil {
+			return fmt.Errorf("-append: %w", err)
+		}
+		tables.Write(before)
+		intro = r.WriteMore
+	}
+	if err := intro(both); err != nil {
 		return err
 	}
 	return Run(ctx, o, func(b *Block) error {

@@ -153,14 +153,23 @@ func TestTableHasRatiosAndReasons(t *testing.T) {
 func TestCommandWritesTablesAndFigures(t *testing.T) {
 	folder := t.TempDir()
 	tables, figures := filepath.Join(folder, "tables.md"), filepath.Join(folder, "figures.json")
-	var out bytes.Buffer
+	var out, more bytes.Buffer
 	require.NoError(t, runCommand(t.Context(), transport.All(), []string{
 		"-workloads", "request", "-rivals", "t?p,godwit", "-links", Loopback, "-runs", "2", "-duration", "50ms", "-out", tables, "-json", figures,
 	}, &out, io.Discard))
 	written, err := os.ReadFile(tables)
 	require.NoError(t, err)
 	require.Equal(t, out.String(), string(written))
+	require.Contains(t, out.String(), "Written by `bin/rivals -workloads request -rivals 't?p,godwit' -links loopback -runs 2 -duration 50ms` on ")
 	require.Contains(t, out.String(), "## request over loopback")
+	again := []string{"-workloads", "handshake", "-rivals", "tcp", "-links", Loopback, "-runs", "1", "-duration", "50ms", "-append", "-out", tables}
+	require.NoError(t, runCommand(t.Context(), transport.All(), again, &more, io.Discard))
+	written, err = os.ReadFile(tables)
+	require.NoError(t, err)
+	require.Equal(t, out.String()+more.String(), string(written), "behind the first")
+	require.Contains(t, more.String(), "handshake")
+	again[len(again)-1] = filepath.Join(folder, "none")
+	require.Error(t, runCommand(t.Context(), transport.All(), again, io.Discard, io.Discard), "behind what?")
 	var r Report
 	b, err := os.ReadFile(figures)
 	require.NoError(t, err)

@@ -18,6 +18,7 @@ import (
 // Report is everything, as it is written to JSON.
 type Report struct {
 	Schema  string    `json:"schema"`
+	Command string    `json:"command"`
 	Date    time.Time `json:"date"`
 	Machine string    `json:"machine"`
 	Commit  string    `json:"commit"`
@@ -34,10 +35,10 @@ type Rival struct {
 	Missing  string `json:"missing,omitempty"`
 }
 
-// NewReport begins a report with what is known before the first run.
-func NewReport(transports []transport.Transport) *Report {
+// NewReport begins a report of a command with what is known before the first run.
+func NewReport(transports []transport.Transport, command string) *Report {
 	r := &Report{
-		Schema: "godwit-rivals/1", Date: time.Now().UTC().Truncate(time.Second), Machine: machine.Text(), Commit: machine.Commit(), Load: machine.Load(),
+		Schema: "godwit-rivals/1", Command: command, Date: time.Now().UTC().Truncate(time.Second), Machine: machine.Text(), Commit: machine.Commit(), Load: machine.Load(),
 	}
 	for _, t := range transports {
 		a := t.About()
@@ -73,9 +74,11 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
+const written = "Written by `%s` on %s: %s, commit %s, load %s at the start."
+
 const intro = `# Godwit beside others
 
-Written by ` + "`make rivals`" + ` on %s: %s, commit %s, load %s at the start.
+` + written + `
 
 Both ends are on one machine, and in one process unless the table says otherwise. Runs of all rivals take turns; figures are
 medians, with the lowest and the highest of the first one. "godwit ×" is Godwit's figure over the rival's. CPU
@@ -89,7 +92,7 @@ same process. Links are named as in ` + "`godwit link`" + `; they lie between tw
 
 // WriteIntro says what was compared, where and how.
 func (r *Report) WriteIntro(w io.Writer) error {
-	if _, err := fmt.Fprintf(w, intro, r.Date.Format(time.DateOnly), r.Machine, r.Commit, r.Load); err != nil {
+	if _, err := fmt.Fprintf(w, intro, r.Command, r.Date.Format(time.DateOnly), r.Machine, r.Commit, r.Load); err != nil {
 		return err
 	}
 	for _, one := range r.Rivals {
@@ -104,17 +107,30 @@ func (r *Report) WriteIntro(w io.Writer) error {
 	return nil
 }
 
+// WriteMore says it of tables that follow those of another run.
+func (r *Report) WriteMore(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "\n# Another run\n\n"+written+"\n", r.Command, r.Date.Format(time.DateOnly), r.Machine, r.Commit, r.Load)
+	return err
+}
+
 // WriteBlock writes the table of one workload over one link.
 func WriteBlock(w io.Writer, b *Block) error {
 	runs := 0
 	for _, r := range b.Results {
 		runs = max(runs, len(r.Runs)+len(r.Failed))
 	}
-	_, err := fmt.Fprintf(w, "\n## %s over %s\n\n%s. %d runs of %v.\n\n", b.Workload.Name, b.Link, capital(b.Workload.Text), runs, b.Duration)
+	_, err := fmt.Fprintf(w, "\n## %s over %s\n\n%s. %s of %v.\n\n", b.Workload.Name, b.Link, capital(b.Workload.Text), times(runs), b.Duration)
 	if err != nil {
 		return err
 	}
 	return writeTable(w, b.lines())
+}
+
+func times(runs int) string {
+	if runs == 1 {
+		return "One run"
+	}
+	return fmt.Sprintf("%d runs", runs)
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
