@@ -607,7 +607,7 @@ func TestPathThatWasGivenUpDoesNotBeginAgain(t *testing.T) {
 //
 // spec: PATH-15
 func TestEndsThatMoveUnderHeavyLossFindEachOther(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range uint64(1000) {
 		p := connected(t)
 		rng := rand.New(rand.NewPCG(seed, 4))
 		p.filter = func(bool, int, []byte) int { return rng.IntN(3) }

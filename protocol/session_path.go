@@ -214,9 +214,15 @@ func (s *Session) openPath(now Time, id uint64, addr AddrPair) *path {
 }
 
 // addPath takes a path into the set. It replaces one that was being proved: one in use and one being
-// proved is what version 1 allows, and those that are given up end by themselves.
+// proved is what version 1 allows, and those that are given up end by themselves. Where the peer has left the path in
+// use, the one that was being proved is the one that it uses, and stays.
+//
+// spec: PATH-15
 func (s *Session) addPath(now Time, p *path) {
-	s.dropPaths(now, func(q *path) bool { return q != s.paths.active && q.expires == 0 })
+	left := s.leftByPeer()
+	s.dropPaths(now, func(q *path) bool {
+		return q != s.paths.active && q.expires == 0 && !(left && q.id == s.paths.opened)
+	})
 	s.paths.list = append(s.paths.list, p)
 	s.paths.opened = p.id
 }
