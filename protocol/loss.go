@@ -63,7 +63,8 @@ const (
 // ackHandler learns what became of packets. The packet is valid during the call only, and the call
 // must not send or acknowledge anything on the path.
 type ackHandler interface {
-	// packetAcked: the packet arrived. When p.lost is set it had been declared lost before.
+	// packetAcked: the packet arrived. When p.lost is set it had been declared lost before. Packets that are acknowledged
+	// together and have nothing but bytes of a stream, one behind the other, are told as the last of them.
 	packetAcked(p *sentPacket)
 	// packetLost: the packet is taken to be lost, its facts should be sent again.
 	packetLost(p *sentPacket)

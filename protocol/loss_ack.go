@@ -92,8 +92,12 @@ func (l *lossState) ackRange(now Time, start, end uint64, cb ackHandler) {
 	for pn := start; pn < end; {
 		p := l.list.at(pn)
 		if !p.acked {
-			l.ackPacket(now, p, cb)
 			pn++
+			var next *sentPacket
+			if pn < end {
+				next = l.list.at(pn)
+			}
+			l.ackPacket(now, p, next, cb)
 			continue
 		}
 		if next := pn + uint64(p.run); next < end {
@@ -108,8 +112,8 @@ func (l *lossState) ackRange(now Time, start, end uint64, cb ackHandler) {
 	}
 }
 
-// ackPacket takes one packet that arrived.
-func (l *lossState) ackPacket(now Time, p *sentPacket, cb ackHandler) {
+// ackPacket takes one packet that arrived. next is the one behind it if it is acknowledged too, else nil.
+func (l *lossState) ackPacket(now Time, p, next *sentPacket, cb ackHandler) {
 	p.acked, p.run = true, 1
 	l.stats.packetsAcked++
 	l.stats.bytesAcked += uint64(p.size)
@@ -135,7 +139,9 @@ func (l *lossState) ackPacket(now Time, p *sentPacket, cb ackHandler) {
 	if current {
 		l.ackedSize(now, p)
 	}
-	cb.packetAcked(p)
+	if next == nil || !next.takeFact(p) {
+		cb.packetAcked(p)
+	}
 	p.forget()
 }
 

@@ -90,6 +90,27 @@ func (p *sentPacket) forget() {
 	p.facts = p.facts[:0]
 }
 
+// takeFact has p say what the packet before it said, if both say nothing but that bytes of a stream are in them, one
+// behind the other. It reports whether they do: then the fate of both is told with p's. It serves acknowledgements of
+// bulk data, whose bytes are then acknowledged in long pieces.
+func (p *sentPacket) takeFact(before *sentPacket) bool {
+	if p.acked || !p.plainData() || !before.plainData() {
+		return false
+	}
+	f, b := &p.facts[0], &before.facts[0]
+	length, fin := b.b>>1, b.b&1 != 0
+	if f.stream != b.stream || fin || b.a+length != f.a {
+		return false
+	}
+	f.a, f.b = b.a, f.b+b.b
+	return true
+}
+
+// plainData reports whether a packet that was not taken for lost has bytes of one stream, and nothing else that matters.
+func (p *sentPacket) plainData() bool {
+	return len(p.facts) == 1 && p.facts[0].kind == factStream && !p.lost && !p.covered && !p.symbol
+}
+
 // hasData reports whether the packet says more than that its sender is there.
 func (p *sentPacket) hasData() bool {
 	for i := range p.facts {
