@@ -113,12 +113,12 @@ func (c *sendChannel) expiryOf(position uint64) Time {
 //
 // spec: FEC-31
 func (s *Session) appendSymbol(now Time, buf []byte, p *path) ([]byte, Meta, bool) {
-	if s.repair == nil || s.repair.send == nil || !p.validated {
+	if s.repair == nil || s.repair.send == nil {
 		return buf, Meta{}, false
 	}
 	r := s.repair.send
-	r.tried = now
-	if due := r.due(); due == 0 || r.demanded == 0 && now.Before(due) || s.streams.hasLatencyData() && !s.repairPresses() {
+	r.tried = now // or the timer would ring for ever while the path is not proved
+	if due := r.due(); !p.validated || due == 0 || r.demanded == 0 && now.Before(due) || s.streams.hasLatencyData() && !s.repairPresses() {
 		return buf, Meta{}, false
 	}
 	first, count := r.span(now)

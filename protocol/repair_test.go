@@ -337,6 +337,19 @@ func TestSymbolsThatDidNotSufficeAreFollowedByAsManyAsAreMissing(t *testing.T) {
 	require.Zero(t, r.missing())
 }
 
+func TestASymbolThatIsDueRingsNotForEverWhileThePathIsNotProved(t *testing.T) {
+	p := mediaPair(t)
+	p.sendFrame(10*warmFrames, 10)
+	active, r := p.cs.paths.active, p.cs.repair.send
+	active.validated, active.budget = false, ledger{in: 1 << 20}
+	r.owed, r.since, r.last = 1.5, p.now, p.now
+	p.now = p.now.Add(symbolPatience + symbolPause)
+	p.drainSession(p.cs, true)
+	require.GreaterOrEqual(t, r.owed, 1.0)
+	at := p.cs.repairDeadline()
+	require.True(t, at == 0 || at.After(p.now), "due at %v, now %v", at, p.now)
+}
+
 // spec: FEC-37
 func TestSymbolsRestWhileAQueueGrows(t *testing.T) {
 	p := mediaPair(t)
