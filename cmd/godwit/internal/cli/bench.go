@@ -86,7 +86,7 @@ func (o *benchRun) register(flags *pflag.FlagSet, workloads []string, duration t
 	flags.IntVar(&o.options.Size, "size", 0, "messages: bytes (default: that of the workload)")
 	flags.Float64Var(&o.options.Hz, "hz", 0, "messages: messages or frames a second in each session (default: that of the workload)")
 	flags.DurationVar(&o.options.Deadline, "deadline", 0, "media: beyond the one-way delay (default 150ms)")
-	flags.BoolVar(&o.options.Twice, "twice", false, "message, worldload, game: send one more packet 5 ms after each message")
+	flags.BoolVar(&o.options.Twice, "twice", false, "message, worldload, game: send one more packet 3 ms after each message")
 	flags.IntVar(&o.options.Overhead, "overhead-cap", 0, "media: cap of what repair adds, in percent; negative: no repair but sending again (default 30)")
 	flags.IntVar(&o.options.Sessions, "sessions", 0, "all but bulk: sessions at once (default: 100 for game and idle)")
 }
