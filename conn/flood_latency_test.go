@@ -96,10 +96,12 @@ func TestSessionsDuringFloodsTable(t *testing.T) {
 	p50, p99, firsts, accepted := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	for range rounds {
 		for _, kind := range kinds {
+			session := startPings(t, l)
+			session.counts.Store(false)
 			end := startOutside(t, kind, l)
 			time.Sleep(lead)
+			session.counts.Store(true)
 			before := l.Stats()
-			session := startPings(t, l)
 			time.Sleep(during)
 			session.end(t)
 			end()

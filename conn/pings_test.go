@@ -32,6 +32,7 @@ func (d times) String() string {
 // pings is an established session that says something and hears it back, again and again.
 type pings struct {
 	session *conn.Session
+	counts  atomic.Bool // what it hears from now on is in took
 	took    times
 	count   atomic.Int64 // of took, while they go on
 	err     error
@@ -43,6 +44,7 @@ func startPings(t testing.TB, l *conn.Listener) *pings {
 	c, err := conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
 	require.NoError(t, err)
 	p := &pings{session: c, done: make(chan struct{})}
+	p.counts.Store(true)
 	go p.run()
 	return p
 }
@@ -64,8 +66,10 @@ func (p *pings) run() {
 			p.err = fmt.Errorf("echo of %x is %x", question, answer)
 			return
 		}
-		p.took = append(p.took, time.Since(start))
-		p.count.Add(1)
+		if p.counts.Load() {
+			p.took = append(p.took, time.Since(start))
+			p.count.Add(1)
+		}
 		time.Sleep(time.Millisecond)
 	}
 }
