@@ -97,19 +97,22 @@ func (b *bots) join(ctx context.Context, addr string) error {
 func (b *bots) play(ctx context.Context, o *options) {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
-	end, load := time.After(o.length), time.After(o.length/4)
 	start, period := time.Now(), time.Second/time.Duration(o.hz)
+	loading := false
 	for turn := 0; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-end:
-			return
-		case <-load:
-			for _, bot := range b.all[:min(o.loaders, len(b.all))] {
-				b.loading.Go(func() { _ = bot.loadWorld(ctx) })
-			}
 		case <-ticker.C:
+			if !loading && time.Since(start) >= o.length/4 {
+				loading = true
+				for _, bot := range b.all[:min(o.loaders, len(b.all))] {
+					b.loading.Go(func() { _ = bot.loadWorld(ctx) })
+				}
+			}
+			if time.Since(start) >= o.length {
+				return
+			}
 			b.receive()
 			for due := int(time.Since(start) * time.Duration(len(b.all)) / period); turn < due; turn++ {
 				if b.all[turn%len(b.all)].sendInput() == nil {

@@ -30,6 +30,9 @@ const (
 	mediaBudget = 150 * time.Millisecond
 )
 
+// mediaTries is how often all is sent at most, because the machine paused meanwhile.
+const mediaTries = 3
+
 // show is a flow of media from one ffmpeg to another.
 type show struct {
 	name   string
@@ -117,9 +120,21 @@ func mediaProxy(t *testing.T, to string) (addr string) {
 	return start(t, godwit, "link", "--listen", "127.0.0.1:0", "--to", to, "--link", mediaLink).wait(`listening on (\S+),`)
 }
 
-func TestMediaArrivesThroughTheTunnelInTime(t *testing.T) {
-	clip, voice, dir := makeClip(t, *mediaTime), makeVoice(t, *mediaTime), t.TempDir()
-	var shows []*show
+// pause is the longest time in which the machine let nothing happen, as far as flows without the tunnel tell: nothing
+// was sent, or nothing came through the link alone.
+func pause(shows []*show) (longest time.Duration) {
+	for _, s := range shows {
+		longest = max(longest, s.pause)
+		if !s.tunnel {
+			longest = max(longest, s.silence)
+		}
+	}
+	return longest
+}
+
+// runShows has all flows run at the same time, with the tunnel and without.
+func runShows(t *testing.T, clip, voice string) (shows []*show) {
+	dir := t.TempDir()
 	for _, tunnel := range []bool{true, false} {
 		file := filepath.Join(dir, fmt.Sprintf("tunnel-%v-", tunnel))
 		shows = append(shows,
@@ -132,6 +147,16 @@ func TestMediaArrivesThroughTheTunnelInTime(t *testing.T) {
 		all.Go(func() { s.run(t) })
 	}
 	all.Wait()
+	return shows
+}
+
+func TestMediaArrivesThroughTheTunnelInTime(t *testing.T) {
+	clip, voice := makeClip(t, *mediaTime), makeVoice(t, *mediaTime)
+	shows := runShows(t, clip, voice)
+	for try := 1; try < mediaTries && pause(shows) > mediaBudget; try++ {
+		t.Logf("the machine paused for %v, longer than any repair may take: once more", pause(shows))
+		shows = runShows(t, clip, voice)
+	}
 	for _, s := range shows {
 		if s.file != "" {
 			s.ssim, s.pictures = ssim(t, clip, s.file)

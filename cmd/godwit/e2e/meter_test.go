@@ -151,6 +151,7 @@ type passage struct {
 	foreign        int             // datagrams that came twice, or that nobody sent
 	early          int             // datagrams that never came of the first second, in which the path is learned
 	hole           int             // most datagrams missing one after another
+	pause          time.Duration   // longest time in which nothing was sent
 	silence        time.Duration   // longest time in which nothing came and something had been sent
 	delays         []time.Duration // sorted, of those received
 	rate           float64         // sent, in bit/s
@@ -162,6 +163,9 @@ func compare(sent, came []sighting) *passage {
 	waiting := make(map[uint64][]int) // numbers of datagrams by their hash, in order
 	for i, s := range sent {
 		waiting[s.hash] = append(waiting[s.hash], i)
+		if i > 0 {
+			p.pause = max(p.pause, s.at.Sub(sent[i-1].at))
+		}
 	}
 	arrived := make([]bool, len(sent))
 	for i, c := range came {
