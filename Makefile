@@ -126,7 +126,7 @@ kernel: ## bench/kernel/RESULTS.md anew: against the kernel's TCP, real sockets 
 game: ## a game with ever more players, both ends on this machine: how late messages are, and what they cost
 	$(GO) run ./bench/scale -game 500,1000,1500,2000,3000
 
-scale: ## memory and processor time of a server with 10,000 and 100,000 idle sessions, as a table; ten minutes, 3 GB
+scale: ## memory and processor time of a server with 10,000 and 100,000 idle sessions, as a table; half an hour, 3 GB
 	$(GO) run ./bench/scale
 
 profile: ## processor and allocation profiles of the standard workloads into bin/profile, the time by layer, the bare loop beside it

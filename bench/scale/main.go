@@ -26,12 +26,18 @@ import (
 	"time"
 )
 
-// keepAlive is the clients', a usual one.
-const keepAlive = 15 * time.Second
+const (
+	// keepAlive is the clients', a usual one.
+	keepAlive = 15 * time.Second
+	// steady is how long it takes until the memory of a server stays as it is: the runtime collects every two minutes
+	// when there is no other reason, gives pages that were dense back only after a second collection, and needs a while
+	// for that.
+	steady = 5 * time.Minute
+)
 
 func main() {
 	sizes := flag.String("sessions", "10000,100000", "how `many` sessions, several with commas between")
-	quiet := flag.Duration("quiet", time.Minute, "how long they are idle before the server is measured")
+	quiet := flag.Duration("quiet", steady, "how long they are idle before the server is measured, and closed")
 	server := flag.String("clients-of", "", "be the clients of the server at this `address`; scale starts itself so")
 	key := flag.String("key", "", "the server's public key")
 	game := flag.String("game", "", "play a game with so `many` players, several with commas between, and no idle sessions")
@@ -68,7 +74,7 @@ func run(ctx context.Context, sizes string, quiet time.Duration, server, key str
 		}
 		return beClients(ctx, server, key, n)
 	}
-	fmt.Println("| sessions | opened in, s | live heap, kB each | RSS, kB each | RSS after one collection, kB each | RSS without sessions, MB | of one processor for 1,000 | RSS after closing, MB |")
+	fmt.Println("| sessions | opened in, s | live heap, kB each | holes between objects, kB each | RSS, kB each | RSS without sessions, MB | of one processor for 1,000 | RSS after closing, MB |")
 	fmt.Println("|---|---|---|---|---|---|---|---|")
 	for size := range strings.SplitSeq(sizes, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(size))

@@ -24,19 +24,16 @@ type result struct {
 	sessions          int
 	opened            time.Duration
 	before, idle, end int     // RSS in bytes: without sessions, when they are idle, when they are closed
-	collected         int     // RSS in bytes when they are idle and the heap was collected once
 	heap              int     // live, in bytes, as of the last collection, without what was there before
+	holes             int     // bytes between living objects, in spans that are in use
 	share             float64 // of one processor, while they are idle
 }
 
 func (r *result) String() string {
 	n := float64(r.sessions)
 	return fmt.Sprintf("| %d | %.0f | %.2f | %.2f | %.2f | %.1f | %.2f %% | %.1f |", r.sessions, r.opened.Seconds(),
-		float64(r.heap)/n/1000, float64(r.idle)/n/1000, float64(r.collected)/n/1000, float64(r.before)/1e6, 100*r.share*1000/n, float64(r.end)/1e6)
+		float64(r.heap)/n/1000, float64(r.holes)/n/1000, float64(r.idle)/n/1000, float64(r.before)/1e6, 100*r.share*1000/n, float64(r.end)/1e6)
 }
-
-// giveBack is how long the runtime gets to give freed pages back to the system, which it does in the background.
-const giveBack = 10 * time.Second
 
 // measure raises a server in this process and its clients in another.
 func measure(ctx context.Context, n int, quiet time.Duration) (*result, error) {
@@ -49,7 +46,7 @@ func measure(ctx context.Context, n int, quiet time.Duration) (*result, error) {
 	defer l.Close()
 	runtime.GC()
 	r := &result{sessions: n, before: rss()}
-	heap := liveHeap()
+	heap := metric("/gc/heap/live:bytes")
 	go serve(ctx, l)
 
 	start := time.Now()
@@ -74,12 +71,8 @@ func measure(ctx context.Context, n int, quiet time.Duration) (*result, error) {
 	if alive := l.Stats().Sessions; alive != n {
 		return nil, fmt.Errorf("%d of %d sessions are alive", alive, n)
 	}
-	runtime.GC()
-	r.heap = liveHeap() - heap
-	if err := sleep(ctx, giveBack); err != nil {
-		return nil, err
-	}
-	r.collected = rss()
+	r.heap = metric("/gc/heap/live:bytes") - heap
+	r.holes = metric("/memory/classes/heap/unused:bytes")
 
 	if err := clients.close(); err != nil {
 		return nil, err
@@ -90,7 +83,6 @@ func measure(ctx context.Context, n int, quiet time.Duration) (*result, error) {
 	if left := l.Stats().Sessions; left != 0 {
 		return nil, fmt.Errorf("%d sessions are left", left)
 	}
-	runtime.GC() // what the collector does some day
 	r.end = rss()
 	return r, nil
 }
@@ -130,8 +122,8 @@ func rss() int {
 	return pages * os.Getpagesize()
 }
 
-func liveHeap() int {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+func metric(name string) int {
+	sample := []metrics.Sample{{Name: name}}
 	metrics.Read(sample)
 	return int(sample[0].Value.Uint64())
 }
