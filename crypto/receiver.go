@@ -1,19 +1,23 @@
 package crypto
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 // Receiver removes the protection of the packets of one direction. It follows the peer's key updates
 // and keeps the previous key for packets that were reordered around one. One caller at a time.
 //
 // A packet that is not authentic costs the same whatever its phase bit says: it is tried under exactly one key, and the
-// next key is made ready before the phase is looked at. Where that was given back, a small packet is tried under the
-// current key first, whatever its phase.
+// next key is made ready before the phase is looked at. Where that was given back, the first few packets are tried
+// under the current key before it, whatever their phase.
 type Receiver struct {
 	suite    Suite
 	header   HeaderKey
 	keys     [3]*PacketKey // by currentKey, nextKey, previousKey
 	secret   Secret        // of the next generation; those of the others are wiped
 	phase    bool          // of the current generation
+	quiet    uint8         // packets opened without a next key since the last rest
 	starts   *startTable   // while there is a previous key
 	failures uint64
 }
@@ -25,9 +29,11 @@ const (
 	previousKey = 2 // nil before the first update and after DropPrevious
 )
 
-// quietPacket is how large the datagrams of an idle session are at most, in bytes: those that keep it alive have 43, and
-// their acknowledgements less.
-const quietPacket = 128
+// quietPackets is how many packets in a row are opened without a next key, since few sessions that say no more need one.
+const quietPackets = 16
+
+// keptPackets holds room for a packet as it came.
+var keptPackets = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
 // NewReceiver returns a receiver that begins with generation 0 of a secret. The caller should wipe the
 // secret afterwards.
@@ -90,17 +96,19 @@ func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uin
 	return plain, false, nil
 }
 
-// openQuiet opens a small packet under the current key while there is no next one, which costs an idle session no key
-// for each packet that keeps it alive. All others go the usual way after it, so that the time of a forged packet tells
-// no more than there.
+// openQuiet opens one of the first packets after a rest under the current key while there is no next one, which costs an
+// idle session no key for each packet that keeps it alive. A packet that does not open that way goes the usual way after
+// it, so that its time tells no more than there.
 //
 // spec: PROT-14
 func (r *Receiver) openQuiet(buf []byte, hdrLen int, phase bool, path uint32, pn uint64) (plain []byte, ok bool) {
-	if len(buf) > quietPacket || r.keys[previousKey] != nil {
+	kept := keptPackets.Get().(*[1 << 16]byte)
+	defer keptPackets.Put(kept)
+	if r.quiet == quietPackets || r.keys[previousKey] != nil || len(buf) > len(kept) {
 		return nil, false
 	}
-	var kept [quietPacket]byte // a packet that does not open is wiped
-	n := copy(kept[:], buf)
+	r.quiet++
+	n := copy(kept[:], buf) // opening wipes what is not authentic
 	plain, err := r.keys[currentKey].Open(buf, hdrLen, path, pn)
 	if err != nil || phase != r.phase {
 		copy(buf, kept[:n])
@@ -162,7 +170,7 @@ func (r *Receiver) DropPrevious() {
 // ciphers. The next packet of any kind makes all of them again (about 4 µs), whatever its phase and whether
 // it is authentic.
 func (r *Receiver) Rest() {
-	r.drop(nextKey)
+	r.Doze()
 	for _, k := range r.keys {
 		if k != nil {
 			k.Rest()
@@ -171,9 +179,12 @@ func (r *Receiver) Rest() {
 	r.header.Rest()
 }
 
-// Doze gives back the key made ready for the next generation, and keeps the ciphers in use. Packets of at most 128
-// bytes that are authentic need no more.
-func (r *Receiver) Doze() { r.drop(nextKey) }
+// Doze gives back the key made ready for the next generation, and keeps the ciphers in use. The next few packets that
+// are authentic need no more.
+func (r *Receiver) Doze() {
+	r.drop(nextKey)
+	r.quiet = 0
+}
 
 // Resting reports whether no key is ready for the next generation.
 func (r *Receiver) Resting() bool { return r.keys[nextKey] == nil }

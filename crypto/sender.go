@@ -4,10 +4,10 @@ package crypto
 // key has done, and moves to the next key. One caller at a time.
 type Sender struct {
 	suite  Suite
+	phase  bool
 	header HeaderKey
 	key    *PacketKey
 	next   Secret // secret of the next generation; the current one's is wiped
-	phase  bool
 
 	packets, bytes uint64 // sealed under the current key
 	numbers        numberGuard

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -38,10 +39,10 @@ type ackState struct {
 
 	maxDelay  time.Duration // the longest we promised
 	delay     time.Duration // how long an acknowledgement of bulk data waits
-	threshold int           // after how many packets it is due
+	threshold int32         // after how many packets it is due
+	waiting   int32         // packets that want to be acknowledged and are not
 
-	waiting int  // packets that want to be acknowledged and are not
-	due     Time // when the delay is over, 0: nothing waits
+	due Time // when the delay is over, 0: nothing waits
 
 	heard  Time // arrival of the last packet that wants to be acknowledged
 	repeat Time // when to say again what has arrived, 0: no need
@@ -68,7 +69,7 @@ func (a *ackState) setRTT(srtt time.Duration) {
 
 // setFrequency takes the peer's wish: after how many packets, and after how long.
 func (a *ackState) setFrequency(packets int, delay time.Duration) {
-	a.threshold = max(packets, 1)
+	a.threshold = int32(min(max(packets, 1), math.MaxInt32))
 	a.delay = min(delay, a.maxDelay)
 	a.fixed = true
 }

@@ -133,7 +133,7 @@ func TestPathIsAskedAsSoonAsItsNameIsKnown(t *testing.T) {
 	p.now = p.now.Add(time.Millisecond)
 	p.give(p.ss, p.craft(p.cs, wire.NewSessionID{Path: 1, ID: l.id, Token: l.token}.Append(nil)...), p.clientAddr)
 	p.pump(p.ss)
-	require.Equal(t, 1, p.ss.paths.find(1).proof.tries)
+	require.EqualValues(t, 1, p.ss.paths.find(1).proof.tries)
 }
 
 // A client that moves all the time must not leave a trail of paths at the server.
@@ -406,9 +406,9 @@ func TestOvertakenWishForAcknowledgementsCountsForNothing(t *testing.T) {
 	}
 	p.toServer(wish(4, 7)...)
 	p.toServer(wish(3, 100)...)
-	require.Equal(t, 7, p.ss.paths.active.acks.threshold)
+	require.EqualValues(t, 7, p.ss.paths.active.acks.threshold)
 	p.toServer(wish(5, 9)...)
-	require.Equal(t, 9, p.ss.paths.active.acks.threshold)
+	require.EqualValues(t, 9, p.ss.paths.active.acks.threshold)
 }
 
 func TestPeerCannotHoldAClosedSessionForLong(t *testing.T) {

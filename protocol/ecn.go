@@ -29,17 +29,16 @@ const (
 // ecnState decides whether packets are marked, and believes the peer's counts only while they agree
 // with what was sent.
 type ecnState struct {
-	phase  ecnPhase
 	sent   wire.ECNCounts // packets that left with a mark, since the path began
 	acked  wire.ECNCounts // of them, newly acknowledged by the frame at hand
 	counts wire.ECNCounts // what the peer has reported, since the path began
 
-	tests  int // test packets sent
-	lost   int // of them, declared lost before one was known to have kept its mark
-	forged int // of them, those that came as CE: counted, and not yet believed
-
-	kept, changed bool // in this round trip, some came with the mark that they left with, some as CE
-	forgedRounds  int  // round trips in a row in which all came as CE
+	phase         ecnPhase
+	kept, changed bool  // in this round trip, some came with the mark that they left with, some as CE
+	tests         int32 // test packets sent
+	lost          int32 // of them, declared lost before one was known to have kept its mark
+	forged        int32 // of them, those that came as CE: counted, and not yet believed
+	forgedRounds  int32 // round trips in a row in which all came as CE
 }
 
 // start begins a path.
@@ -172,7 +171,7 @@ func (e *ecnState) believe(marked uint64, kept bool) uint64 {
 	if e.phase == ecnCapable {
 		return marked
 	}
-	e.forged += int(marked)
+	e.forged += int32(marked)
 	if !kept {
 		e.judgeTests()
 		return 0

@@ -114,7 +114,6 @@ type lossState struct {
 	stats   lossStats
 
 	bytesInFlight   int
-	expiring        bool   // what leaves next is a message with a deadline, or repairs some
 	latencyInFlight int    // of them, those that left on the allowance of the latency class
 	outstanding     int    // packets in flight that want to be acknowledged
 	unanswered      int    // other packets sent since one of those was last acknowledged
@@ -125,23 +124,25 @@ type lossState struct {
 	epoch           uint64 // packets below belong to the path before it moved: no samples from them
 	lossTime        Time   // when the packet at the cursor will be lost, 0: nothing is late
 	maxAckDelay     time.Duration
-	ptoCount        int
-	outage          Time // when the first of them expired
-	probed          Time // when the last of them expired
-	backoff         int  // how often the timeout has doubled
+	ptoCount        int32
+	backoff         int32 // how often the timeout has doubled
+	outage          Time  // when the first of them expired
+	probed          Time  // when the last of them expired
 	probesWanted    int
 	recoveryStart   Time   // start of the episode of loss; packets sent before belong to it
 	episodeLost     int    // losses of it that have not proved spurious
 	episode         uint32 // the number of the episode
 	episodeMarked   bool   // the network marked packets: nothing to undo
+	expiring        bool   // what leaves next is a message with a deadline, or repairs some
 	runStart        Time   // send time of the first packet of an unbroken run of losses
 	persistentSince Time   // persistent congestion since, 0: none
 }
 
 // lossScratch is what of lossState says nothing after a silence.
 type lossScratch struct {
-	pace pacer
-	pass ackPass
+	pace  pacer
+	pass  ackPass
+	frame congestion.AckedFrame
 }
 
 // scratchPool has sessions that say something now and then take turns.

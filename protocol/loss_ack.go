@@ -164,7 +164,7 @@ func (l *lossState) countAcked(now Time, p *sentPacket) {
 	if !p.sent.After(l.recoveryStart) {
 		l.pass.recoveryBytes += int(p.size)
 	}
-	l.sampler.OnAcked(now, p.sent, int(p.size), &p.state)
+	l.sampler.OnAcked(&l.frame, now, p.sent, int(p.size), &p.state)
 }
 
 // ackedSize tells size discovery what arrived.
@@ -200,7 +200,7 @@ func (l *lossState) ackedAfterAll(now Time, p *sentPacket, current bool) {
 	l.rate.takeBack()
 	l.reorder.spurious(now.Sub(p.sent)-l.rtt.reference(), &l.rtt)
 	l.sampler.OnSpurious(int(p.size))
-	l.sampler.OnAcked(now, p.sent, int(p.size), &p.state)
+	l.sampler.OnAcked(&l.frame, now, p.sent, int(p.size), &p.state)
 	if p.episode != l.episode || l.episodeLost == 0 {
 		return
 	}
@@ -241,8 +241,8 @@ func (l *lossState) reportAcked(now Time) {
 	if l.pass.packets == 0 {
 		return
 	}
-	rate, round := l.sampler.Sample(l.rtt.min())
-	l.reorder.fates += l.pass.packets
+	rate, round := l.sampler.Sample(&l.frame, l.rtt.min())
+	l.reorder.fates += int32(l.pass.packets)
 	if round {
 		l.reorder.round(&l.rtt)
 		l.ecn.round()

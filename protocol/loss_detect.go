@@ -49,7 +49,7 @@ const (
 type reorderState struct {
 	extra time.Duration // above the base, learnt from spurious losses
 	step  bool          // extra has grown since the last time that it could shrink
-	fates int           // packets acknowledged since then
+	fates int32         // packets acknowledged since then
 }
 
 // window returns the reordering window: an eighth of the smallest round trip and what was learnt, a

@@ -39,14 +39,26 @@ func idleServers(t *testing.T, n int, with pairOption) (servers []*Session, p *p
 // A server of ten thousand players mostly holds sessions in which nothing happens. The bound is for the
 // server's end, with all that its endpoint keeps for it: names, tokens, and the room that tables leave free.
 func TestIdleSessionIsSmall(t *testing.T) {
-	const sessions, most = 400, 4700
-	before := heapNow()
-	servers, p := idleServers(t, sessions, func(_, _ *Config, _ *EndpointConfig) {})
-	each := int64(heapNow()-before) / sessions
-	t.Logf("%d bytes for the server's end of an idle session", each)
-	require.Less(t, each, int64(most))
-	runtime.KeepAlive(servers)
-	runtime.KeepAlive(p)
+	const sessions = 400
+	for _, test := range []struct {
+		timeout time.Duration
+		most    int64
+	}{
+		{time.Hour, 4500},          // keepalives are rare: a session is its keys and numbers
+		{time.Minute, 4500 + 2600}, // keepalives come soon: its ciphers stay
+	} {
+		before := heapNow()
+		servers, p := idleServers(t, sessions, func(c, s *Config, _ *EndpointConfig) {
+			params := DefaultParameters()
+			params.IdleTimeoutMillis = uint64(test.timeout.Milliseconds())
+			c.Params, s.Params = &params, &params
+		})
+		each := int64(heapNow()-before) / sessions
+		t.Logf("%d bytes for the server's end of an idle session that times out after %v", each, test.timeout)
+		require.Less(t, each, test.most)
+		runtime.KeepAlive(servers)
+		runtime.KeepAlive(p)
+	}
 }
 
 // pingOnce has the client ask for a sign of life, and get it.

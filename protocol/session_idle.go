@@ -15,9 +15,9 @@ const (
 	restAfter = 5 * time.Second
 	// restSoon is how long after packets without data: longer than most round trips, so that one exchange wakes it once.
 	restSoon = 300 * time.Millisecond
-	// dozeFor is how long a session that rests keeps the ciphers of its keys in use after a packet without data, 2.5 kB:
-	// longer than the usual intervals of keepalives, 15 to 25 s. Made anew for each of those, ciphers would be garbage of
-	// some ten times their size until the next collection, and with Go's default the heap grows to twice what lives.
+	// dozeFor is how long a session that rests keeps the ciphers of its keys in use, 2.5 kB, for the next packet that
+	// keeps it alive: longer than the usual intervals of those, 15 to 25 s. Made anew for each, ciphers would be garbage
+	// of some ten times their size until the next collection, and with Go's default the heap grows to twice what lives.
 	dozeFor = 30 * time.Second
 	// restSlack is by how much a rest may come later than it could, so that the sessions of one wheel share wake-ups.
 	restSlack = 1 << 28 // ns: 268 ms
@@ -25,8 +25,11 @@ const (
 
 // restIfIdle lets a session rest in which nothing happens.
 func (s *Session) restIfIdle(now Time) {
-	if s.idle.rest != 0 && !now.Before(s.idle.rest) {
-		s.idle.rest, s.idle.dozing = 0, false
+	if i := &s.idle; i.rest != 0 && !now.Before(i.rest) {
+		i.rest, i.dozing = 0, !i.dozing && i.keptAlive()
+		if i.dozing {
+			i.rest = restTime(now, dozeFor)
+		}
 		s.rest()
 	}
 }
@@ -70,6 +73,10 @@ type idleState struct {
 	asked     bool          // we have asked something since the peer's last sign of life
 	pingDue   bool          // a ping should go out
 }
+
+// keptAlive reports whether the session will hear from its peer before dozeFor is over, or end soon: keepalives come
+// at least twice in an idle timeout.
+func (i *idleState) keptAlive() bool { return i.agreed != 0 && i.agreed <= 2*dozeFor }
 
 func (i *idleState) resting() bool { return i.rest == 0 || i.dozing }
 

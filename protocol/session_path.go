@@ -73,10 +73,10 @@ func (l *ledger) allows(n int) bool { return l.out+n <= amplification*l.in }
 // challenge is a PATH_CHALLENGE that waits for its answer.
 type challenge struct {
 	data  [8]byte
-	open  bool // an answer is wanted
 	due   Time // when to ask, or to ask again
 	asked Time // when it was asked last
-	tries int
+	open  bool // an answer is wanted
+	tries int32
 }
 
 // move is a change of the peer's address on a path, seen but not proved. Until the new address

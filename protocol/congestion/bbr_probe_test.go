@@ -16,6 +16,7 @@ import (
 type bbrWire struct {
 	b        *BBR
 	s        RateSampler
+	frame    AckedFrame
 	now      monotime.Time
 	flying   []testPacket
 	inFlight int
@@ -40,7 +41,7 @@ func (w *bbrWire) send(n int) {
 func (w *bbrWire) ack(n int) {
 	s := AckSample{Now: w.now, PriorInFlight: w.inFlight}
 	for _, q := range w.flying[:n] {
-		w.s.OnAcked(w.now, q.sent, testPacketSize, &q.state)
+		w.s.OnAcked(&w.frame, w.now, q.sent, testPacketSize, &q.state)
 		s.Bytes += testPacketSize
 		s.Packets++
 		if q.sent <= w.recovery {
@@ -51,7 +52,7 @@ func (w *bbrWire) ack(n int) {
 	w.flying = w.flying[n:]
 	w.inFlight -= s.Bytes
 	s.SmoothedRTT, s.MinRTT, s.InFlight = s.RTT, s.RTT, w.inFlight
-	s.Rate, s.RoundStart = w.s.Sample(0)
+	s.Rate, s.RoundStart = w.s.Sample(&w.frame, 0)
 	w.b.Acked(s)
 }
 

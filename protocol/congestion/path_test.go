@@ -31,6 +31,7 @@ type testPath struct {
 
 	now      monotime.Time
 	sampler  RateSampler
+	frame    AckedFrame
 	inFlight int
 	busy     monotime.Time
 	paced    monotime.Time
@@ -183,7 +184,7 @@ func (p *testPath) acknowledge() {
 	n := 0
 	for ; n < len(p.flying) && n < 4 && p.flying[n].at <= p.now; n++ {
 		q := &p.flying[n]
-		p.sampler.OnAcked(p.now, q.sent, testPacketSize, &q.state)
+		p.sampler.OnAcked(&p.frame, p.now, q.sent, testPacketSize, &q.state)
 		s.Bytes += testPacketSize
 		s.Packets++
 		s.RTT = p.now.Sub(q.sent)
@@ -201,7 +202,7 @@ func (p *testPath) acknowledge() {
 	p.srtt += (s.RTT - p.srtt) / 8
 	p.minRTT = min(p.minRTT, s.RTT)
 	s.SmoothedRTT, s.MinRTT, s.InFlight = p.srtt, p.minRTT, p.inFlight
-	s.Rate, s.RoundStart = p.sampler.Sample(p.minRTT)
+	s.Rate, s.RoundStart = p.sampler.Sample(&p.frame, p.minRTT)
 	p.cc.Acked(s)
 }
 

@@ -38,7 +38,7 @@ type RateSample struct {
 // RateSampler measures the delivery rate of a path. Its zero value is ready.
 //
 // For each packet: OnSent, and one OnAcked or OnLost. After the packets of one acknowledgement
-// frame: Sample. It also counts rounds: a round ends when a packet is acknowledged that was sent
+// frame, of which an AckedFrame is kept: Sample. It also counts rounds: a round ends when a packet is acknowledged that was sent
 // after the previous round ended.
 type RateSampler struct {
 	delivered     uint64 // bytes acknowledged since the start
@@ -47,11 +47,14 @@ type RateSampler struct {
 	firstSent     monotime.Time
 	appLimited    uint64 // while nonzero: samples are limited until this many bytes are delivered
 	roundEnd      uint64 // a packet sent when this much had been delivered opens the next round
+}
 
-	// The newest packet of the acknowledgement frame at hand.
-	newest     SendState
-	newestSent monotime.Time
-	have       bool
+// AckedFrame is the newest packet that an acknowledgement frame reports as arrived. Its zero value is a frame without
+// one.
+type AckedFrame struct {
+	newest SendState
+	sent   monotime.Time
+	have   bool
 }
 
 // OnSent returns what to remember about a packet that leaves now; inFlight includes it.
@@ -67,13 +70,13 @@ func (s *RateSampler) OnSent(now monotime.Time, size, inFlight int) SendState {
 }
 
 // OnAcked takes note of a packet that arrived. Packets may come in any order within a frame.
-func (s *RateSampler) OnAcked(now, sent monotime.Time, size int, p *SendState) {
+func (s *RateSampler) OnAcked(f *AckedFrame, now, sent monotime.Time, size int, p *SendState) {
 	s.delivered += uint64(size)
 	s.deliveredTime = now
-	if s.have && !newerSend(p, sent, &s.newest, s.newestSent) {
+	if f.have && !newerSend(p, sent, &f.newest, f.sent) {
 		return
 	}
-	s.newest, s.newestSent, s.have = *p, sent, true
+	f.newest, f.sent, f.have = *p, sent, true
 	s.firstSent = sent
 }
 
@@ -118,15 +121,15 @@ func (s *RateSampler) Delivered() uint64 { return s.delivered }
 // Sample ends the frame. It returns the rate that the newest packet of the frame gives, and whether
 // a new round began. An interval below minRTT comes from compressed acknowledgements and gives no
 // rate.
-func (s *RateSampler) Sample(minRTT time.Duration) (r RateSample, roundStart bool) {
+func (s *RateSampler) Sample(f *AckedFrame, minRTT time.Duration) (r RateSample, roundStart bool) {
 	if s.appLimited != 0 && s.delivered > s.appLimited {
 		s.appLimited = 0
 	}
-	if !s.have {
+	if !f.have {
 		return RateSample{}, false
 	}
-	s.have = false
-	p := &s.newest
+	f.have = false
+	p := &f.newest
 	if p.delivered >= s.roundEnd {
 		s.roundEnd, roundStart = s.delivered, true
 	}
@@ -136,7 +139,7 @@ func (s *RateSampler) Sample(minRTT time.Duration) (r RateSample, roundStart boo
 	r.TxInFlight = int(p.inFlight)
 	// "The delivery rate sample is the smaller of the send rate and the ack rate": over the longer
 	// of the two intervals.
-	r.Interval = max(s.newestSent.Sub(p.firstSent), s.deliveredTime.Sub(p.deliveredTime))
+	r.Interval = max(f.sent.Sub(p.firstSent), s.deliveredTime.Sub(p.deliveredTime))
 	if r.Interval <= 0 || r.Interval < minRTT {
 		return r, roundStart
 	}

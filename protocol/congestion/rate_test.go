@@ -12,6 +12,7 @@ import (
 // wirePath feeds a sampler with packets of 1,000 bytes on a path of 50 ms.
 type wirePath struct {
 	s        RateSampler
+	frame    AckedFrame
 	now      monotime.Time
 	sent     []monotime.Time
 	states   []SendState
@@ -33,11 +34,11 @@ func (p *wirePath) send() {
 // ackNext takes the arrival of the next n packets in one frame.
 func (p *wirePath) ackNext(n int) (RateSample, bool) {
 	for range n {
-		p.s.OnAcked(p.now, p.sent[p.acked], testSize, &p.states[p.acked])
+		p.s.OnAcked(&p.frame, p.now, p.sent[p.acked], testSize, &p.states[p.acked])
 		p.acked++
 		p.inFlight -= testSize
 	}
-	return p.s.Sample(testRTT)
+	return p.s.Sample(&p.frame, testRTT)
 }
 
 // steady sends and acknowledges n packets, one every gap, and returns the last sample.
@@ -151,7 +152,7 @@ func TestLossesShowInTheSampleUntilTheyProveSpurious(t *testing.T) {
 
 func TestAFrameWithoutNewPacketsGivesNoSample(t *testing.T) {
 	p := newWirePath()
-	r, round := p.s.Sample(testRTT)
+	r, round := p.s.Sample(&p.frame, testRTT)
 	require.Zero(t, r)
 	require.False(t, round)
 }
@@ -164,9 +165,9 @@ func TestTheNewestPacketOfAFrameGivesTheSampleWhateverTheOrder(t *testing.T) {
 	}
 	p.now = p.now.Add(testRTT)
 	for _, i := range []int{2, 0, 1} {
-		p.s.OnAcked(p.now, p.sent[i], testSize, &p.states[i])
+		p.s.OnAcked(&p.frame, p.now, p.sent[i], testSize, &p.states[i])
 	}
-	r, _ := p.s.Sample(testRTT)
+	r, _ := p.s.Sample(&p.frame, testRTT)
 	require.Equal(t, 3*testSize, r.TxInFlight)
 }
 
@@ -320,8 +321,8 @@ func TestReorderingDoesNotChangeWhatWasDelivered(t *testing.T) {
 	}
 	p.now = p.now.Add(testRTT)
 	for i, frame := range []int{3, 0, 2, 1} {
-		p.s.OnAcked(p.now, p.sent[frame], testSize, &p.states[frame])
-		r, _ := p.s.Sample(0)
+		p.s.OnAcked(&p.frame, p.now, p.sent[frame], testSize, &p.states[frame])
+		r, _ := p.s.Sample(&p.frame, 0)
 		require.Equal(t, uint64(testSize*(i+1)), r.Delivered)
 	}
 }
@@ -332,12 +333,12 @@ func TestALatePacketCountsAsDeliveredAndNoLongerAsLost(t *testing.T) {
 	p.send()
 	p.now = p.now.Add(testRTT)
 	p.s.OnLost(testSize)
-	p.s.OnAcked(p.now, p.sent[1], testSize, &p.states[1])
-	r, _ := p.s.Sample(testRTT)
+	p.s.OnAcked(&p.frame, p.now, p.sent[1], testSize, &p.states[1])
+	r, _ := p.s.Sample(&p.frame, testRTT)
 	require.Equal(t, uint64(testSize), r.Lost)
 	p.s.OnSpurious(testSize)
-	p.s.OnAcked(p.now, p.sent[0], testSize, &p.states[0])
-	r, _ = p.s.Sample(testRTT)
+	p.s.OnAcked(&p.frame, p.now, p.sent[0], testSize, &p.states[0])
+	r, _ = p.s.Sample(&p.frame, testRTT)
 	require.Zero(t, r.Lost)
 	require.Equal(t, uint64(2*testSize), p.s.Delivered())
 	require.Equal(t, p.s.Delivered(), r.PriorDelivered+r.Delivered)
@@ -365,7 +366,7 @@ func TestSamplingAllocatesNothing(t *testing.T) {
 	require.Zero(t, testing.AllocsPerRun(1000, func() {
 		p.now = p.now.Add(testRTT)
 		state := p.s.OnSent(p.now, testSize, testSize)
-		p.s.OnAcked(p.now, p.now, testSize, &state)
-		p.s.Sample(testRTT)
+		p.s.OnAcked(&p.frame, p.now, p.now, testSize, &state)
+		p.s.Sample(&p.frame, testRTT)
 	}))
 }
