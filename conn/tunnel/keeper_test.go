@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,11 +145,11 @@ func TestASessionIsTakenUpBeforeItIsReported(t *testing.T) {
 		s := client()
 		k := &keeping{start: time.Now(), answers: []answer{gives(s), fails("silence")}}
 		k.keeper = newKeeper(func() string { return "" }, k.answer, slog.New(slog.NewTextHandler(&k.log, nil)))
-		served := false
+		var served atomic.Bool
 		k.begin = func(ctx context.Context, got session) func() {
 			require.Same(t, s, got)
 			require.Zero(t, k.count("msg=connected"), "whoever reads it may send a datagram")
-			return func() { <-ctx.Done(); served = true }
+			return func() { <-ctx.Done(); served.Store(true) }
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan struct{})
@@ -157,7 +158,7 @@ func TestASessionIsTakenUpBeforeItIsReported(t *testing.T) {
 		require.Equal(t, 1, k.count("msg=connected"))
 		s.kill()
 		time.Sleep(time.Second)
-		require.True(t, served, "it ends with the session")
+		require.True(t, served.Load(), "it ends with the session")
 		cancel()
 		<-ended
 	})
