@@ -3,36 +3,19 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/internal/testutil"
 	"github.com/godwit-net/godwit/protocol/sim"
 )
 
-// drainLimit is how long sockets stay open behind sessions that were closed.
-const drainLimit = 10 * time.Second
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	end := time.Now().Add(drainLimit)
-	err := goleak.Find()
-	for err != nil && time.Now().Before(end) {
-		err = goleak.Find()
-	}
-	if code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testutil.Main(m) }
 
 // start runs a server and returns a client for it.
 func start(t *testing.T) *Client {

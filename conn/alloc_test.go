@@ -10,19 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/internal/testutil"
 )
-
-// fewestAllocs is how many allocations f costs in the quietest of some rounds, on average and rounded down. What other
-// goroutines of the process allocate meanwhile comes on top: earlier tests leave sessions that are still being closed.
-func fewestAllocs(runs int, f func()) float64 {
-	fewest := testing.AllocsPerRun(runs, f)
-	for range 9 {
-		if fewest > 0 {
-			fewest = min(fewest, testing.AllocsPerRun(runs, f))
-		}
-	}
-	return fewest
-}
 
 // The figures are averages over all goroutines of the process, readers and wheels of both ends included, and
 // are rounded down: what happens once in a while is no allocation for each packet.
@@ -56,8 +45,8 @@ func TestReadsAndWritesDoNotAllocate(t *testing.T) {
 				there(small) // buffers and tables grow to their size
 				there(large)
 			}
-			require.Zero(t, fewestAllocs(500, func() { there(small) }), "100 bytes")
-			require.Zero(t, fewestAllocs(500, func() { there(large) }), "20 kB")
+			require.Zero(t, testutil.FewestAllocs(500, func() { there(small) }), "100 bytes")
+			require.Zero(t, testutil.FewestAllocs(500, func() { there(large) }), "20 kB")
 		})
 	}
 }
@@ -152,8 +141,8 @@ func TestMessagesDoNotAllocate(t *testing.T) {
 			for range 300 {
 				there()
 			}
-			require.Zero(t, fewestAllocs(500, there), "%v, %d bytes", options.Mode, size)
+			require.Zero(t, testutil.FewestAllocs(500, there), "%v, %d bytes", options.Mode, size)
 		}
 	}
-	require.Zero(t, fewestAllocs(100, func() { _ = s.ChannelStats(1) }))
+	require.Zero(t, testutil.FewestAllocs(100, func() { _ = s.ChannelStats(1) }))
 }

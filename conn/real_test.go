@@ -19,6 +19,7 @@ import (
 
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
+	"github.com/godwit-net/godwit/internal/testutil"
 )
 
 // serveEcho answers every session of l with what it sent, until l is closed.
@@ -68,10 +69,6 @@ func TestManyClientsOverSeveralShards(t *testing.T) {
 	wg.Wait()
 }
 
-// drainLimit is how long sockets may stay open behind sessions that were closed: three probe timeouts, which are long
-// where a busy machine made the round trip look so.
-const drainLimit = 20 * time.Second
-
 func TestNothingIsLeftBehindWhenAllIsClosed(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	l, err := conn.Listen("127.0.0.1:0", nil)
@@ -84,12 +81,7 @@ func TestNothingIsLeftBehindWhenAllIsClosed(t *testing.T) {
 	_, err = conn.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey(), AppProtocols: []string{"x"}})
 	require.Error(t, err)
 	require.NoError(t, l.Close())
-	end := time.Now().Add(drainLimit)
-	err = goleak.Find(ignore)
-	for err != nil && time.Now().Before(end) {
-		err = goleak.Find(ignore)
-	}
-	require.NoError(t, err)
+	require.NoError(t, testutil.Leaks(ignore))
 }
 
 func TestServerCanBeStartedAgainAtTheSamePortAtOnce(t *testing.T) {

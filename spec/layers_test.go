@@ -44,6 +44,7 @@ var layers = []layer{
 	{folder: "bench", own: []string{"bench/...", "conn", "conn/...", "protocol", "protocol/...", "crypto"}, foreign: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "measurements use the library as others do"},
 	{folder: "cmd", own: []string{"cmd/...", "bench", "bench/...", "conn", "conn/...", "protocol", "protocol/...", "crypto", "spec/vectors"}, foreign: []string{
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/pelletier/go-toml/v2", "github.com/fsnotify/fsnotify", "github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "programs stand on top"},
+	{folder: "internal/testutil", foreign: []string{"go.uber.org/goleak"}, why: "tests alone use it"},
 	{folder: "spec/vectors", why: "vectors are data for everybody"},
 	{folder: "spec", why: "the specification imports nothing"},
 }

@@ -4,7 +4,6 @@ package main
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -15,28 +14,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"github.com/godwit-net/godwit/bench/netpath"
+	"github.com/godwit-net/godwit/internal/testutil"
 )
 
-// drainLimit is how long sockets stay open behind sessions that were closed.
-const drainLimit = 10 * time.Second
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	end := time.Now().Add(drainLimit)
-	err := goleak.Find()
-	for err != nil && time.Now().Before(end) {
-		err = goleak.Find()
-	}
-	if code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testutil.Main(m) }
 
 // patience is for what must happen: a busy machine may take its time.
 const patience = 20 * time.Second

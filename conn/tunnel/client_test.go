@@ -3,11 +3,9 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"strings"
 	"sync"
 	"syscall"
@@ -15,26 +13,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"go.uber.org/goleak"
+
+	"github.com/godwit-net/godwit/internal/testutil"
 )
 
-// drainLimit is how long sockets stay open behind sessions that were closed: three probe timeouts, of
-// a second each where the session never measured its round trip.
-const drainLimit = 10 * time.Second
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	end := time.Now().Add(drainLimit)
-	err := goleak.Find()
-	for err != nil && time.Now().Before(end) {
-		err = goleak.Find()
-	}
-	if code == 0 && err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { testutil.Main(m) }
 
 // fakeTunnel is a real client and a real server around sessions in memory.
 type fakeTunnel struct {
