@@ -32,8 +32,11 @@ const (
 // quietPackets is how many packets in a row are opened without a next key, since few sessions that say no more need one.
 const quietPackets = 16
 
+// maxPacket is more than a UDP datagram can have.
+const maxPacket = 1 << 16
+
 // keptPackets holds room for a packet as it came.
-var keptPackets = sync.Pool{New: func() any { return new([1 << 16]byte) }}
+var keptPackets = sync.Pool{New: func() any { return new([maxPacket]byte) }}
 
 // NewReceiver returns a receiver that begins with generation 0 of a secret. The caller should wipe the
 // secret afterwards.
@@ -102,12 +105,12 @@ func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uin
 //
 // spec: PROT-14
 func (r *Receiver) openQuiet(buf []byte, hdrLen int, phase bool, path uint32, pn uint64) (plain []byte, ok bool) {
-	kept := keptPackets.Get().(*[1 << 16]byte)
-	defer keptPackets.Put(kept)
-	if r.quiet == quietPackets || r.keys[previousKey] != nil || len(buf) > len(kept) {
+	if r.quiet == quietPackets || r.keys[previousKey] != nil || len(buf) > maxPacket {
 		return nil, false
 	}
 	r.quiet++
+	kept := keptPackets.Get().(*[maxPacket]byte)
+	defer keptPackets.Put(kept)
 	n := copy(kept[:], buf) // opening wipes what is not authentic
 	plain, err := r.keys[currentKey].Open(buf, hdrLen, path, pn)
 	if err != nil || phase != r.phase {

@@ -19,6 +19,8 @@ const (
 	// for as long as messages are repeated, and as long again for those that follow. A window that was cut to four
 	// packets by the outages before would else let nothing leave at the end of one of 200 ms.
 	latencySilence = 2 * outageTrips
+	// maxLatencyScan is how many of the oldest packets in flight are looked at for those.
+	maxLatencyScan = 64
 	// startPackets is by how many datagrams messages with a deadline may exceed the first windows of a path, until
 	// startAcked packets were acknowledged: a key frame of 120 kB then takes a round trip and a half, not three.
 	// With Adaptive's window that is as much again as it starts with.
@@ -342,7 +344,7 @@ func (l *lossState) latencyGone(now Time) (bytes int) {
 		return 0
 	}
 	overdue := now.Add(-l.patience())
-	for pn := l.cursor; pn < min(l.list.next, l.cursor+maxCarryScan); pn++ {
+	for pn := l.cursor; pn < min(l.list.next, l.cursor+maxLatencyScan); pn++ {
 		p := l.list.at(pn)
 		if p.sent.After(overdue) {
 			break
