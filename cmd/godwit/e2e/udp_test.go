@@ -86,6 +86,7 @@ func (p *udpPair) down(t *testing.T, size, count int) (arrived float64) {
 // flood sends datagrams of one size, each different, a thousand a second, and returns the part of them that
 // arrived. All must be as they were sent, and none may come twice.
 func flood(t *testing.T, send func([]byte), to *net.UDPConn, size, count int) (arrived float64) {
+	require.NoError(t, to.SetReadDeadline(time.Time{})) // that of the flood before is over
 	received := make(chan int)
 	go func() {
 		seen := make(map[uint64]bool)
@@ -102,7 +103,6 @@ func flood(t *testing.T, send func([]byte), to *net.UDPConn, size, count int) (a
 			seen[number] = true
 		}
 	}()
-	require.NoError(t, to.SetReadDeadline(time.Time{}))
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for number := 0; number < count; {
