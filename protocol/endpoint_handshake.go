@@ -63,7 +63,7 @@ func (e *Endpoint) handleInit(now Time, d *Datagram, long *wire.Long) {
 		e.retry(now, in, d, long) // spec: SESS-13
 		return
 	}
-	if e.left.full() || proved && !e.budget.proved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), provedRate, provedRate) {
+	if e.left.full(firstKind(proved)) || proved && !e.budget.proved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), provedRate, provedRate) {
 		e.stats.Overload++
 		return
 	}
@@ -90,7 +90,7 @@ func (e *Endpoint) wantsProof(now Time, d *Datagram) bool {
 	case RetryNever:
 		return false
 	}
-	return e.pressure || e.left.full() || len(e.half.list) > busyHalfOpen || e.budget.overworked(now) ||
+	return e.pressure || e.left.full(workUnproved) || len(e.half.list) > busyHalfOpen || e.budget.overworked(now) ||
 		!e.budget.unproved.take(now, e.rng.Uint64, d.Addr.Remote.Addr(), unprovedRate, unprovedBurst)
 }
 
@@ -204,7 +204,7 @@ func (e *Endpoint) handleFin(now Time, d *Datagram, long *wire.Long, h *halfOpen
 		e.stats.Overload++
 		return
 	}
-	if h.working || e.left != nil && e.left.busyFins >= maxWork {
+	if h.working || e.left.full(workFin) {
 		e.stats.Overload++ // it comes again if need be
 		return
 	}

@@ -2,14 +2,26 @@ package protocol
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/godwit-net/godwit/crypto/handshake"
 	"github.com/godwit-net/godwit/protocol/wire"
 )
 
-// maxWork is how many first packets, and how many last ones, wait for public-key work or are in it: about a tenth
-// of a second of one processor. What comes beyond is asked for a proof of address, or lost and sent again.
+// maxWork is how many packets of each kind wait for public-key work or are in it: about a tenth of a second of one
+// processor. What comes beyond is asked for a proof of address, or lost and sent again.
 const maxWork = 256
+
+// workKind says whose turn it is: the lower one's. Nobody who has proved an address waits for strangers, of whom a
+// flood may have any number come first.
+type workKind uint8
+
+const (
+	workFin      workKind = iota // ends what has begun
+	workProved                   // a first packet with a proof of address
+	workUnproved                 // another first packet
+	workKinds
+)
 
 // Work is the public-key work for one handshake packet, which has passed all that is cheap to check. An owner that
 // has several threads does it without the lock of its endpoint: Do touches nothing of the endpoint's but what never
@@ -112,11 +124,10 @@ func (w *Work) refuse(code wire.RejectCode, hint string) {
 
 // workQueue is the public-key work that an endpoint leaves to its owner.
 type workQueue struct {
-	server      *handshake.Server // does it
-	inits, fins queue[*Work]
-	busyInits   int // waiting or being done
-	busyFins    int
-	hashes      map[[handshake.HashSize]byte]struct{} // of the INITs
+	server  *handshake.Server // does it
+	waiting [workKinds]queue[*Work]
+	busy    [workKinds]int                        // waiting or being done
+	hashes  map[[handshake.HashSize]byte]struct{} // of the INITs
 }
 
 // LeaveWork makes the endpoint leave public-key work to its owner: NextWork gives it, Finish takes it back. It
@@ -130,13 +141,13 @@ func (e *Endpoint) LeaveWork() *handshake.EphemeralPool {
 	return pool
 }
 
-// NextWork returns the next piece of work that was left. FINs come first: they end what has begun.
+// NextWork returns the next piece of work that was left: FINs first, then clients that have proved their address.
 func (e *Endpoint) NextWork() (*Work, bool) {
 	if e.left == nil {
 		return nil, false
 	}
-	for _, q := range []*queue[*Work]{&e.left.fins, &e.left.inits} {
-		if q.len() > 0 {
+	for kind := range e.left.waiting {
+		if q := &e.left.waiting[kind]; q.len() > 0 {
 			w := *q.front()
 			q.pop()
 			return w, true
@@ -146,10 +157,12 @@ func (e *Endpoint) NextWork() (*Work, bool) {
 }
 
 // HasWork reports whether NextWork has some.
-func (e *Endpoint) HasWork() bool { return e.left != nil && e.left.fins.len()+e.left.inits.len() > 0 }
+func (e *Endpoint) HasWork() bool {
+	return e.left != nil && slices.ContainsFunc(e.left.waiting[:], func(q queue[*Work]) bool { return q.len() > 0 })
+}
 
-// full reports whether no more first packets are taken.
-func (q *workQueue) full() bool { return q != nil && q.busyInits >= maxWork }
+// full reports whether no more work of a kind is taken.
+func (q *workQueue) full(kind workKind) bool { return q != nil && q.busy[kind] >= maxWork }
 
 // working reports whether an INIT is being worked on.
 func (q *workQueue) working(hash [handshake.HashSize]byte) bool {
@@ -170,32 +183,29 @@ func (e *Endpoint) do(now Time, w *Work) {
 		return
 	}
 	w.server = q.server
-	if w.in == nil {
+	if w.First() {
+		w.in = w.in.Clone()
+		q.hashes[w.in.Hash()] = struct{}{}
+	} else {
 		w.fin = append([]byte(nil), w.fin...)
 		w.half.working = true
-		q.busyFins++
-		q.fins.push(w)
-		return
 	}
-	w.in = w.in.Clone()
-	q.hashes[w.in.Hash()] = struct{}{}
-	q.busyInits++
-	q.inits.push(w)
+	q.busy[w.kind()]++
+	q.waiting[w.kind()].push(w)
 }
 
 // Finish takes work that is done. Replies wait in AppendDatagram, a new session in Accept.
 func (e *Endpoint) Finish(now Time, w *Work) {
 	e.agreements += w.agreements
 	if q := e.left; q != nil {
-		if w.in != nil {
-			q.busyInits--
+		q.busy[w.kind()]--
+		if w.First() {
 			delete(q.hashes, w.in.Hash())
 		} else {
-			q.busyFins--
 			w.half.working = false
 		}
 	}
-	if w.in != nil {
+	if w.First() {
 		e.finishInit(now, w)
 	} else {
 		e.finishFin(now, w)
@@ -204,3 +214,18 @@ func (e *Endpoint) Finish(now Time, w *Work) {
 
 // First reports whether the work is for a first packet.
 func (w *Work) First() bool { return w.in != nil }
+
+func (w *Work) kind() workKind {
+	if w.First() {
+		return firstKind(w.proved)
+	}
+	return workFin
+}
+
+// firstKind is the kind of work that a first packet asks for.
+func firstKind(proved bool) workKind {
+	if proved {
+		return workProved
+	}
+	return workUnproved
+}

@@ -99,7 +99,7 @@ func TestAHandshakeThatLeavesTheTableDuringItsWorkIsOver(t *testing.T) {
 	_, ok = p.server.Accept()
 	require.False(t, ok)
 	require.Empty(t, p.server.left.hashes)
-	require.Zero(t, p.server.left.busyFins+p.server.left.busyInits)
+	require.Zero(t, p.server.left.busy)
 }
 
 // spec: SESS-13
@@ -134,4 +134,22 @@ func TestWorkThatWaitsIsBounded(t *testing.T) {
 		require.Zero(t, p.ask(p.firstInit(1000), from(1)))
 		require.True(t, p.work(), "then there is room again")
 	}
+}
+
+// spec: SESS-13
+func TestClientsThatProveTheirAddressDoNotWaitForStrangers(t *testing.T) {
+	p := leaves(t)
+	for i := range maxWork {
+		p.now = p.now.Add(2 * time.Millisecond) // as much work as is paid for
+		from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{100, 2, byte(i), 1}), 1)
+		require.Zero(t, p.ask(p.firstInit(uint64(i)), from))
+	}
+	p.run(45*time.Millisecond, nil)
+	require.EqualValues(t, 1, p.server.Stats().Retries)
+	for range 2 { // its first packet and its last
+		require.True(t, p.work())
+		p.run(25*time.Millisecond, nil)
+	}
+	p.connect()
+	require.Equal(t, maxWork, p.server.left.waiting[workUnproved].len(), "strangers wait for it")
 }
