@@ -45,6 +45,32 @@ func TestAESMaskIsTheStartOfTheBlock(t *testing.T) {
 	require.Equal(t, "8ea2b7ca51", hex.EncodeToString(mask[:]))
 }
 
+// What keeps a session alive needs no memory for its header, traffic soon has a cipher, and the masks are the same.
+//
+// spec: PROT-9
+func TestAFewMasksAfterADozeNeedNoCipher(t *testing.T) {
+	for _, suite := range bothSuites {
+		h := NewHeaderKey(suite, testSecret(1))
+		sample := make([]byte, sampleSize)
+		want := h.Mask(sample)
+		require.Zero(t, testing.AllocsPerRun(20, func() {
+			h.Doze()
+			for range leanMasks {
+				if h.Mask(sample) != want {
+					panic("another mask")
+				}
+			}
+		}))
+		require.Nil(t, h.block)
+		require.Equal(t, want, h.Mask(sample))
+		require.Equal(t, suite == AES256GCM, h.block != nil)
+		h.Doze()
+		h.Rest()
+		require.Equal(t, want, h.Mask(sample))
+		require.Equal(t, suite == AES256GCM, h.block != nil, "at rest is at rest")
+	}
+}
+
 // spec: PROT-10
 func TestOnlyPhaseLengthAndNumberAreMasked(t *testing.T) {
 	for _, suite := range bothSuites {
@@ -81,4 +107,26 @@ func TestUnmaskRefusesWhatHoldsNoSample(t *testing.T) {
 	}
 	_, _, _, err := p.recv.Unmask(make([]byte, testPNOff+MinAfterPacketNumber), testPNOff)
 	require.NoError(t, err)
+}
+
+// FIPS 197 appendix C.3, with the key as it is.
+//
+// spec: PROT-9
+func TestAESMaskOfAnUnexpandedKeyIsTheStartOfTheBlock(t *testing.T) {
+	key := newRawHeaderKey(AES256GCM, unhex(t, "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f"))
+	mask := aesMask(&key.words, (*[sampleSize]byte)(unhex(t, "00112233445566778899aabbccddeeff")))
+	require.Equal(t, "8ea2b7ca51", hex.EncodeToString(mask[:]))
+}
+
+// spec: PROT-9
+func TestAESMaskOfAnUnexpandedKeyAgreesWithTheStandardLibrary(t *testing.T) {
+	random := rand.NewChaCha8([32]byte{2})
+	for range 20_000 {
+		var key [32]byte
+		var sample [sampleSize]byte
+		random.Read(key[:])
+		random.Read(sample[:])
+		h := newRawHeaderKey(AES256GCM, key[:])
+		require.Equal(t, h.Mask(sample[:]), aesMask(&h.words, &sample))
+	}
 }

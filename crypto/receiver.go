@@ -182,11 +182,12 @@ func (r *Receiver) Rest() {
 	r.header.Rest()
 }
 
-// Doze gives back the key made ready for the next generation, and keeps the ciphers in use. The next few packets that
-// are authentic need no more.
+// Doze gives back the key made ready for the next generation and the cipher of headers, and keeps that of packets. The next
+// few packets that are authentic need no more.
 func (r *Receiver) Doze() {
 	r.drop(nextKey)
 	r.quiet = 0
+	r.header.Doze()
 }
 
 // Resting reports whether no key is ready for the next generation.

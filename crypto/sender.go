@@ -97,6 +97,9 @@ func (s *Sender) Rest() {
 	s.header.Rest()
 }
 
+// Doze gives back the cipher of headers, and keeps that of packets: the next few packets need no more.
+func (s *Sender) Doze() { s.header.Doze() }
+
 // Zero wipes what can be wiped. The sender cannot be used afterwards.
 func (s *Sender) Zero() {
 	s.key.Zero()

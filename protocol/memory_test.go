@@ -45,7 +45,7 @@ func TestIdleSessionIsSmall(t *testing.T) {
 		most    int64
 	}{
 		{time.Hour, 4500},          // keepalives are rare: a session is its keys and numbers
-		{time.Minute, 4500 + 2600}, // keepalives come soon: its ciphers stay
+		{time.Minute, 4500 + 1600}, // keepalives come soon: the ciphers of its packets stay
 	} {
 		before := heapNow()
 		servers, p := idleServers(t, sessions, func(c, s *Config, _ *EndpointConfig) {

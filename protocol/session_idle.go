@@ -15,7 +15,7 @@ const (
 	restAfter = 5 * time.Second
 	// restSoon is how long after packets without data: longer than most round trips, so that one exchange wakes it once.
 	restSoon = 300 * time.Millisecond
-	// dozeFor is how long a session that rests keeps the ciphers of its keys in use, 2.5 kB, for the next packet that
+	// dozeFor is how long a session that rests keeps the ciphers of its packets, 1.5 kB, for the next packet that
 	// keeps it alive: longer than the usual intervals of those, 15 to 25 s. Made anew for each, ciphers would be garbage
 	// of some ten times their size until the next collection, and with Go's default the heap grows to twice what lives.
 	dozeFor = 30 * time.Second
@@ -43,6 +43,7 @@ func (s *Session) Resting() bool { return s.idle.resting() && s.state == stateEs
 func (s *Session) rest() {
 	if s.idle.dozing {
 		s.keys.recv.Doze()
+		s.keys.send.Doze()
 	} else {
 		s.keys.recv.Rest()
 		s.keys.send.Rest()
