@@ -106,10 +106,9 @@ type Config struct {
 	// MemoryLimit bounds what the sessions of an endpoint hold together, in bytes: data that was received and not read,
 	// or written and not acknowledged, messages, what repair keeps, handshakes, and 8 KiB for each session. When it is
 	// short, writes wait, messages are refused by ErrMessageQueueFull, peers get no more credit, and new sessions are
-	// refused as full; sessions that read what they get go on. Nothing reliable that was acknowledged is lost. The
-	// sockets of an endpoint have equal parts of it. Beside it a socket takes a few MiB, and Go's collector, with its
-	// default, as much again as is in use. 0: 2 GiB, of which a hundred thousand idle sessions take 0.8. At least
-	// 16 MiB. Negative: no bound.
+	// refused as full; sessions that read what they get go on. Nothing reliable that was acknowledged is lost.
+	// Beside it a socket takes a few MiB, and Go's collector, with its default, as much again as is in use. 0: 2 GiB, of
+	// which a hundred thousand idle sessions take 0.8. At least 16 MiB. Negative: no bound.
 	MemoryLimit int64
 	// OverheadCap is how much the repair of messages with a deadline may add to what they take when nothing is
 	// lost, in percent of bytes, what is sent again included. More has lost messages back earlier on bad paths;

@@ -25,6 +25,7 @@ type Endpoint struct {
 	log      *slog.Logger
 	start    time.Time // when the endpoint's clock showed clockStart
 	shards   []*shard
+	memory   *memory  // beside the rest, which is read often
 	mail     mailList // dialed sessions with messages
 
 	listening atomic.Bool  // a listener takes, or has taken, new sessions
@@ -64,14 +65,13 @@ const (
 // newEndpoint makes an endpoint on sockets that share a port, and starts to read. The caller is its first
 // user. It closes the sockets if it fails.
 func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, error) {
-	e := &Endpoint{config: c, identity: c.Identity, log: c.logger(), start: time.Now()}
+	e := &Endpoint{config: c, identity: c.Identity, log: c.logger(), start: time.Now(), memory: &memory{limit: c.memoryLimit()}}
 	if canListen && e.identity.IsZero() {
 		e.identity = crypto.GeneratePrivateKey()
 		e.log.Info("no Identity in the configuration: after a restart clients must pin a new key, and sessions of before are not reset: they time out")
 	}
 	for i, sock := range socks {
-		sh := &shard{endpoint: e, sock: sock, index: i}
-		sh.memory.limit = c.memoryLimit() / int64(len(socks))
+		sh := &shard{endpoint: e, sock: sock, index: i, memory: e.memory}
 		sh.timers.clock = e.now
 		sh.timers.fire = sh.wake
 		var err error

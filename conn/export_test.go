@@ -42,7 +42,7 @@ func SendTogether(sessions []*Session) (datagrams, senders int) {
 	return datagrams, senders
 }
 
-// MemoryForNewSession reports whether a shard with so many sessions has memory for another one.
+// MemoryForNewSession reports whether an endpoint with so many sessions has memory for another one.
 func MemoryForNewSession(limit, data, sessions int64) bool {
 	m := memory{limit: limit}
 	m.data.Store(data)

@@ -30,15 +30,14 @@ const (
 	newSessionMemory = 32 << 10
 )
 
-// memory is a shard's part of the endpoint's bound on memory, and what its sessions hold of it. Sessions count for
-// themselves and bring the sum up to date when they have sent; in between it lags by what a batch of datagrams holds
-// for each processor.
+// memory is an endpoint's bound on memory, and what its sessions hold of it, all shards together: where the sessions are is
+// up to the addresses of clients. Sessions count for themselves and bring the sum up to date when they have sent; in
+// between it lags by what a batch of datagrams holds for each processor.
 type memory struct {
 	limit    int64        // in bytes; 0: none
 	sessions atomic.Int64 // each takes protocol.SessionMemory
 	data     atomic.Int64 // what they hold beside that, in bytes, and handshakes
 	heldBack atomic.Int64 // sessions in which something waits for memory
-	core     int          // what the endpoint's core holds, as it is counted in data; guarded by the shard
 }
 
 func (m *memory) used() int64 { return m.sessions.Load()*protocol.SessionMemory + m.data.Load() }
@@ -66,16 +65,18 @@ func (m *memory) forNewSession() bool {
 	return most >= newSessionMemory && m.sessions.Load()*protocol.SessionMemory < m.limit/sessionsShare
 }
 
-// countCore brings up to date what the endpoint's core holds, under the shard's lock.
+// countCore brings up to date what the core of the shard holds, under the shard's lock.
 func (sh *shard) countCore() {
 	n := sh.core.Memory()
-	sh.memory.data.Add(int64(n - sh.memory.core))
-	sh.memory.core = n
+	if n != sh.counted {
+		sh.memory.data.Add(int64(n - sh.counted))
+		sh.counted = n
+	}
 }
 
 // tellMemory tells the core how much it may hold, before it is given something.
 func (s *Session) tellMemory() {
-	if m := &s.shard.memory; m.limit > 0 && !s.dead {
+	if m := s.shard.memory; m.limit > 0 && !s.dead {
 		s.core.SetMemory(m.share())
 	}
 }
@@ -92,7 +93,7 @@ func (s *Session) account() {
 }
 
 func (s *Session) count(held int, back bool) {
-	m := &s.shard.memory
+	m := s.shard.memory
 	if held != s.counted {
 		m.data.Add(int64(held - s.counted))
 		s.counted = held
@@ -120,7 +121,7 @@ func (l *legacy) set(n int) { l.memory.data.Add(int64(n) - l.held.Swap(int64(n))
 func (s *Session) leave() {
 	s.count(0, false)
 	if n := s.leaves(); n > 0 {
-		s.legacy = &legacy{memory: &s.shard.memory}
+		s.legacy = &legacy{memory: s.shard.memory}
 		s.legacy.set(n)
 		runtime.AddCleanup(s, func(l *legacy) { l.set(0) }, s.legacy)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/godwit-net/godwit/conn"
+	"github.com/godwit-net/godwit/protocol"
 )
 
 // raiseClients makes sessions from one socket, each of which has said something and heard it back.
@@ -53,6 +54,29 @@ func alone(t *testing.T) bool {
 	t.Logf("%s", out)
 	require.NoError(t, err)
 	return false
+}
+
+// The system gives all sessions of one client socket to one shard. They may use what is meant for all shards.
+//
+// spec: SESS-30
+func TestSessionsOfOneSocketHaveTheWholeLimit(t *testing.T) {
+	const (
+		limit = 16 << 20
+		most  = limit / 2 / protocol.SessionMemory // sessions may take a half by themselves
+	)
+	l, err := conn.Listen("127.0.0.1:0", &conn.Config{Shards: 4, MemoryLimit: limit, Retry: conn.RetryNever, AcceptBacklog: most})
+	require.NoError(t, err)
+	defer l.Close()
+	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(t, err)
+	e, err := conn.NewEndpoint(raw, nil)
+	require.NoError(t, err)
+	defer e.Close()
+	for range most / 2 { // twice what a quarter allows
+		_, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
+		require.NoError(t, err)
+	}
+	require.Zero(t, l.Stats().NoMemory)
 }
 
 // A server of ten thousand players mostly holds sessions in which nothing happens. The clients lose their

@@ -34,7 +34,7 @@ type Session struct {
 	shown   bool          // the application has it
 	closed  bool          // the application has closed the session: every call returns err
 
-	counted int     // what the shard's memory has of this session
+	counted int     // what the endpoint's memory has of this session
 	legacy  *legacy // what it holds though it is over; nil: nothing, or it is not over
 
 	tokenFrom *tokenOrigin // whose address token is still to come; nil: it came, or this end is the server
@@ -45,7 +45,7 @@ type Session struct {
 	woke     bool          // a reader of a stream, with the batch that is being received
 	flushing bool          // somebody sends the session's datagrams
 	again    bool          // and there may be more of them
-	heldBack bool          // something waits for memory, as the shard's memory has it
+	heldBack bool          // something waits for memory, as the endpoint's memory has it
 	quiet    chan struct{} // closed when nobody sends any more; made when somebody waits for that
 
 	armed      monotime.Time // when the wheel wakes the session at the latest; 0: it does not

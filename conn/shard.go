@@ -36,8 +36,10 @@ type shard struct {
 	node  wheelNode
 	armed monotime.Time // where node is in the wheel; 0: nowhere
 
+	counted int // what the endpoint's memory has of core
+
 	timers timers
-	memory memory
+	memory *memory // the endpoint's
 	held   heldList
 
 	handshakes handshakeWorker // does the public-key work; unused by a socket that only dials

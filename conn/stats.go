@@ -31,10 +31,8 @@ func (e *Endpoint) Stats() EndpointStats {
 		st.ReadErrors += sh.unread.Load()
 		st.SendErrors += sh.unsent.Load()
 		st.NotListening += sh.ignored.Load()
-		st.Memory += sh.memory.used()
-		st.MemoryLimit += sh.memory.limit
-		st.HeldBack += int(sh.memory.heldBack.Load())
 	}
+	st.Memory, st.MemoryLimit, st.HeldBack = e.memory.used(), e.memory.limit, int(e.memory.heldBack.Load())
 	return st
 }
 

@@ -35,15 +35,11 @@ func (r *result) String() string {
 		float64(r.heap)/n/1000, float64(r.holes)/n/1000, float64(r.idle)/n/1000, float64(r.before)/1e6, 100*r.share*1000/n, float64(r.end)/1e6)
 }
 
-// memoryLimit is twice the default, since it is shared out among the shards, and all clients here come through one
-// socket, which the kernel gives to one of them.
-const memoryLimit = 4 << 30
-
 // measure raises a server in this process and its clients in another.
 func measure(ctx context.Context, n int, quiet time.Duration) (*result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l, err := conn.Listen("127.0.0.1:0", &conn.Config{AcceptBacklog: n, IdleTimeout: 4 * keepAlive, MemoryLimit: memoryLimit})
+	l, err := conn.Listen("127.0.0.1:0", &conn.Config{AcceptBacklog: n, IdleTimeout: 4 * keepAlive})
 	if err != nil {
 		return nil, err
 	}
