@@ -35,6 +35,7 @@ type Session struct {
 	closed  bool          // the application has closed the session: every call returns err
 
 	counted int     // what the endpoint's memory has of this session
+	wave    wave    // readers of streams that are about to run
 	legacy  *legacy // what it holds though it is over; nil: nothing, or it is not over
 
 	tokenFrom *tokenOrigin // whose address token is still to come; nil: it came, or this end is the server
@@ -286,6 +287,7 @@ func (s *Session) event(e *protocol.Event) {
 	case protocol.EventStreamReadable:
 		if t, ok := e.Stream.Context().(*Stream); ok && t.reading.open() {
 			s.woke = true
+			s.wave.join(t)
 		}
 	case protocol.EventStreamWritable:
 		if t, ok := e.Stream.Context().(*Stream); ok {

@@ -31,6 +31,7 @@ func (s *Session) streamQueues() *streamQueues {
 // opened takes a stream that the peer opened.
 func (s *Session) opened(core *protocol.Stream) {
 	t := s.wrap(core)
+	s.wave.join(t)
 	q := &s.streamQueues().accept[kindOfStream(core.Unidirectional())]
 	q.streams = append(q.streams, t)
 	q.gate.open()

@@ -17,7 +17,8 @@ type Stream struct {
 
 	reading, writing            gate
 	readDeadline, writeDeadline deadline
-	closed                      bool // by Close
+	closed                      bool   // by Close
+	wave                        uint32 // the wave in which its reader was woken, if that has not run
 }
 
 // ID returns the stream's number, the same at both ends.
@@ -39,6 +40,7 @@ func (t *Stream) Read(p []byte) (int, error) {
 	}
 	defer t.reading.leave()
 	for {
+		s.wave.leave(t)
 		if err := t.usable(&stop); err != nil {
 			return 0, err
 		}
@@ -50,10 +52,11 @@ func (t *Stream) Read(p []byte) (int, error) {
 			return n, t.readError(err)
 		}
 		if s.core.OwesAck() {
-			s.flush() // nothing that was said since has taken it along
+			s.flushWave() // nothing that was said since has taken it along
 		}
 		t.core.Lend(p)
 		err = t.reading.wait(&s.mu, &stop)
+		s.wave.leave(t)
 		if n := t.core.Reclaim(); n > 0 {
 			s.flushCredit()
 			return n, nil
@@ -84,7 +87,7 @@ func (t *Stream) Write(p []byte) (n int, err error) {
 		k, err := t.core.Write(p[n:])
 		n += k
 		if k > 0 {
-			s.flush()
+			s.flushWave()
 		} else {
 			s.account()
 			s.arm() // it may wait for memory
@@ -152,7 +155,7 @@ func (t *Stream) CloseWrite() error {
 	}
 	t.core.CloseWrite()
 	t.writing.open()
-	s.flush()
+	s.flushWave()
 	return nil
 }
 
