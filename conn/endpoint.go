@@ -28,6 +28,7 @@ type Endpoint struct {
 	memory   *memory  // beside the rest, which is read often
 	mail     mailList // dialed sessions with messages
 
+	served    atomic.Int64 // a monotime.Time: when a session that is no new one last had a datagram, to a millisecond
 	listening atomic.Bool  // a listener takes, or has taken, new sessions
 	users     atomic.Int64 // sessions, a listener, a Dial under way, the owner: the last one closes the sockets
 	left      atomic.Int64 // closed listeners; they count as leaving until the sockets are closed
@@ -95,7 +96,10 @@ func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, err
 		if canListen {
 			sh.startHandshakes()
 		}
-		e.readers.Go(func() { sh.read(buffers) })
+		e.readers.Go(func() { sh.read(sh.sock, buffers) })
+	}
+	if door := socks[0].Door(); door != nil {
+		e.readers.Go(func() { e.shards[0].read(door, listenBuffers) })
 	}
 	return e, nil
 }

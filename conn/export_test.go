@@ -21,6 +21,9 @@ func (l *Listener) Listed() (n int) {
 	return n
 }
 
+// InUse reports whether sessions of an endpoint that are no new ones are in use.
+func InUse(l *Listener) bool { return l.endpoint.inUse(l.endpoint.now()) }
+
 // Resting reports whether nothing has happened in a session for so long that it has given memory back.
 func Resting(s *Session) bool {
 	s.mu.Lock()

@@ -39,15 +39,16 @@ func (sh *shard) stopHandshakes() {
 func (sh *shard) shakeHands() {
 	h := &sh.handshakes
 	r := reader{touched: make([]bool, len(sh.endpoint.shards))}
+	turn := &turn{endpoint: sh.endpoint}
 	begun := false
 	for {
 		switch w := sh.nextWork(); {
 		case w != nil:
 			begun = true
-			sh.shake(&r, w)
+			turn.giveWay(sh.shake(&r, w))
 			runtime.Gosched() // sessions that are there come first
 		case begun && h.pool.Len() < keysAhead:
-			sh.makeKeys()
+			turn.giveWay(sh.makeKeys())
 			runtime.Gosched()
 		default:
 			select {
@@ -66,11 +67,11 @@ func (sh *shard) nextWork() *protocol.Work {
 	return w
 }
 
-// shake does one piece of work.
-func (sh *shard) shake(r *reader, w *protocol.Work) {
-	start := sh.endpoint.now()
+// shake does one piece of work, and returns from when to when.
+func (sh *shard) shake(r *reader, w *protocol.Work) (start, now monotime.Time) {
+	start = sh.endpoint.now()
 	w.Do()
-	now := sh.endpoint.now()
+	now = sh.endpoint.now()
 	sh.mu.Lock()
 	if w.First() {
 		sh.spend(start, now)
@@ -79,19 +80,18 @@ func (sh *shard) shake(r *reader, w *protocol.Work) {
 	sh.collect(r)
 	sh.unlock()
 	sh.deliver(r, now)
+	return start, now
 }
 
-// makeKeys makes one pair of keys for later. It counts as work on a first packet, which it is.
-func (sh *shard) makeKeys() {
+// makeKeys makes one pair of keys for later, and returns from when to when. It counts as work on a first packet, which
+// it is.
+func (sh *shard) makeKeys() (start, now monotime.Time) {
 	h := &sh.handshakes
-	start := sh.endpoint.now()
+	start = sh.endpoint.now()
 	_ = h.pool.Fill(rand.Reader, h.pool.Len()+1) // the system's randomness does not fail
-	sh.count(start)
-}
-
-func (sh *shard) count(start monotime.Time) {
-	now := sh.endpoint.now()
+	now = sh.endpoint.now()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.spend(start, now)
+	return start, now
 }

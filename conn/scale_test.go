@@ -36,6 +36,23 @@ func TestSessionHasNoGoroutineOfItsOwn(t *testing.T) {
 	})
 }
 
+// spec: SESS-31
+func TestOnlySessionsThatAreNoNewOnesAreInUse(t *testing.T) {
+	inBubble(t, quick, nil, func(t *testing.T, w *world) {
+		c, s := w.pair()
+		write(t, c, "young")
+		wantRead(t, s, "young")
+		require.False(t, conn.InUse(w.listener))
+		time.Sleep(time.Second)
+		require.False(t, conn.InUse(w.listener), "it is silent")
+		write(t, c, "old")
+		wantRead(t, s, "old")
+		require.True(t, conn.InUse(w.listener))
+		time.Sleep(time.Second)
+		require.False(t, conn.InUse(w.listener), "it was")
+	})
+}
+
 func TestFirstPacketsBeforeListenAreIgnoredAndCounted(t *testing.T) {
 	inBubble(t, quick, nil, func(t *testing.T, w *world) {
 		quiet := w.endpoint(netip.MustParseAddrPort("10.0.0.3:1"), nil)

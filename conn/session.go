@@ -76,6 +76,7 @@ func (s *Session) receive(now monotime.Time, routes []routed, first int, o *outb
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tellMemory()
+	s.shard.endpoint.serves(s, now)
 	for i := first; i >= 0; i = routes[i].next {
 		if m := routes[i].message; m != nil {
 			d := datagram(m)

@@ -80,14 +80,18 @@ type reader struct {
 	routes []routed
 	// touched are the shards whose endpoint dealt with a datagram itself and may have replies.
 	touched []bool
+	turn    *turn // of the door's reader, whose work can wait; nil for others
 }
 
-// read is the shard's reading goroutine. It fills up to so many buffers at once.
-func (sh *shard) read(buffers int) {
-	r := reader{in: sh.sock.NewReadBatch(buffers), touched: make([]bool, len(sh.endpoint.shards))}
+// read is the shard's reading goroutine, or that of the endpoint's door. It fills up to so many buffers at once.
+func (sh *shard) read(sock *udp.Socket, buffers int) {
+	r := reader{in: sock.NewReadBatch(buffers), touched: make([]bool, len(sh.endpoint.shards))}
+	if sock != sh.sock {
+		r.turn = &turn{endpoint: sh.endpoint}
+	}
 	failures := 0
 	for {
-		msgs, err := sh.sock.ReadBatch(r.in)
+		msgs, err := sock.ReadBatch(r.in)
 		if err == nil {
 			failures = 0
 			sh.handle(&r, msgs)
@@ -126,15 +130,29 @@ func (sh *shard) handle(r *reader, msgs []udp.Message) {
 	}
 	locked.unlock()
 	sh.deliver(r, now)
-	for i := 0; i < len(msgs) && firsts > 0; i++ {
-		if isFirst(msgs[i].Data) {
-			firsts--
-			sh.mu.Lock()
-			sh.dispatch(r, now, &msgs[i])
-			sh.unlock()
+	if firsts > 0 {
+		sh.handleFirsts(r, msgs)
+	}
+}
+
+// handleFirsts takes the first packets of a batch. Each is charged for what it took itself.
+func (sh *shard) handleFirsts(r *reader, msgs []udp.Message) {
+	now := sh.endpoint.now()
+	for i := range msgs {
+		if !isFirst(msgs[i].Data) {
+			continue
 		}
+		home := sh.homeOfFirst(msgs[i].Remote)
+		home.mu.Lock()
+		home.dispatch(r, now, &msgs[i])
+		start := now
+		now = sh.endpoint.now()
+		home.spend(start, now)
+		home.mu.Unlock()
+		now = r.turn.giveWay(start, now)
 	}
 	sh.deliver(r, now)
+	r.turn.giveWay(now, sh.endpoint.now())
 }
 
 // isFirst reports whether a datagram asks for a new session.
@@ -174,8 +192,21 @@ func (sh *shard) deliver(r *reader, now monotime.Time) {
 	}
 }
 
+// homeOfFirst returns the shard to which the first packets of a source belong: where the kernel put them, unless all
+// come through one door.
+func (sh *shard) homeOfFirst(source netip.AddrPort) *shard {
+	shards := sh.endpoint.shards
+	if shards[0].sock.Door() == nil {
+		return sh
+	}
+	a := source.Addr().As16()
+	h := uint32(a[14])<<24 | uint32(a[15])<<16 | uint32(source.Port())
+	h *= 0x9e3779b1 // spreads neighbours (Knuth, The Art of Computer Programming, volume 3, section 6.4)
+	return shards[uint64(h)*uint64(len(shards))>>32]
+}
+
 // home returns the shard to which a datagram belongs by its destination: the last octet of a server's ID
-// says so. First packets belong where the kernel put them.
+// says so.
 func (sh *shard) home(data []byte) *shard {
 	shards := sh.endpoint.shards
 	if len(shards) == 1 {
@@ -230,9 +261,6 @@ func (sh *shard) dispatch(r *reader, now monotime.Time, m *udp.Message) {
 	core := sh.core.Lookup(m.Data)
 	if core == nil {
 		core = sh.core.Dispatch(now, datagram(m))
-	}
-	if first {
-		sh.spend(now, sh.endpoint.now())
 	}
 	if core != nil {
 		if s, ok := core.Context().(*Session); ok {

@@ -10,7 +10,7 @@ import (
 type EndpointStats struct {
 	protocol.EndpointStats
 
-	Sockets      int
+	Sockets      int      // that sessions are spread over
 	Granted      udp.Info // by the system, of the first socket
 	ReadErrors   uint64   // reads that failed
 	SendErrors   uint64   // datagrams that the system refused to send

@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/godwit-net/godwit/crypto"
 	"github.com/godwit-net/godwit/protocol/monotime"
@@ -137,6 +138,14 @@ func (s *Session) start(now Time) {
 	})
 	s.idle.start(now, s.local, s.remote, s.cfg.KeepAlive)
 	s.events.push(Event{Kind: EventEstablished})
+}
+
+// Age returns for how long the session has been established; 0: it is not yet.
+func (s *Session) Age(now Time) time.Duration {
+	if s.established.IsZero() {
+		return 0
+	}
+	return now.Sub(s.established)
 }
 
 func (s *Session) streamEvent(kind EventKind, st *Stream) {

@@ -15,7 +15,7 @@ const (
 	// Many sends and receives several buffers in one call (sendmmsg, recvmmsg).
 	Many
 	// Steer has the kernel give the datagrams of a session to the one socket of several that share a port
-	// which has the session, wherever they come from (Linux SO_ATTACH_REUSEPORT_CBPF).
+	// which has the session, wherever they come from, and others to their door (Linux SO_ATTACH_REUSEPORT_CBPF).
 	Steer
 
 	// Fragment lets the system divide datagrams that are larger than the way out carries, which a Socket

@@ -9,16 +9,13 @@ import (
 
 // Listen opens a socket at a local "host:port". An empty host means all addresses, IPv4 and IPv6.
 func Listen(ctx context.Context, address string, features Features) (*Socket, error) {
-	socks, err := ListenShared(ctx, address, 1, features)
-	if err != nil {
-		return nil, err
-	}
-	return socks[0], nil
+	return open(ctx, &net.ListenConfig{}, address, features)
 }
 
 // ListenShared opens n sockets at the same address and port, among which the system spreads the
 // peers, or with Steer the sessions: by the last octet of the server's ID, modulo n, in the order of the result.
-// Systems that cannot share a port give one socket, whatever n is; so callers count what they got.
+// Systems that cannot share a port give one socket, whatever n is; so callers count what they got. With Steer the
+// first one has a Door.
 func ListenShared(ctx context.Context, address string, n int, features Features) ([]*Socket, error) {
 	if n < 1 || !canShare {
 		n = 1
@@ -31,11 +28,15 @@ func ListenShared(ctx context.Context, address string, n int, features Features)
 		return nil, err
 	}
 	socks := []*Socket{first}
-	if n > 1 && !share(first) {
+	steered := canShare && features&Steer != 0
+	if n == 1 && !steered || !share(first) {
 		return socks, nil
 	}
 	lc.Control = controlShare
 	address = samePort(address, first.AddrPort()) // a port of 0 is chosen once
+	if steered {
+		n++ // the door
+	}
 	for len(socks) < n {
 		s, err := open(ctx, &lc, address, features)
 		if err != nil {
@@ -44,12 +45,25 @@ func ListenShared(ctx context.Context, address string, n int, features Features)
 		}
 		socks = append(socks, s)
 	}
-	if features&Steer != 0 && len(socks) > 1 && steer(first, len(socks)) {
-		for _, s := range socks {
-			s.steered = true
-		}
+	if !steered {
+		return socks, nil
 	}
-	return socks, nil
+	return withDoor(socks), nil
+}
+
+// withDoor makes the last one of sockets that share a port their door, if the kernel steers.
+func withDoor(socks []*Socket) []*Socket {
+	door := socks[len(socks)-1]
+	socks = socks[:len(socks)-1]
+	if !steer(socks[0], len(socks)) {
+		_ = door.Close() // nothing was sent on it
+		return socks
+	}
+	for _, s := range socks {
+		s.steered = true
+	}
+	socks[0].door = door
+	return socks
 }
 
 // share lets further sockets have the port of one that is open.

@@ -66,7 +66,8 @@ type Socket struct {
 	noECN atomic.Bool // the system refused to send ECN bits
 	fast  *fast       // nil: one system call a datagram
 
-	steered bool // the kernel knows whose datagrams are ours
+	steered bool    // the kernel knows whose datagrams are ours
+	door    *Socket // nil: none
 }
 
 // New prepares pc for batches, with those of the features that the system has. It takes pc over: closing the
@@ -141,8 +142,18 @@ func (s *Socket) Addr() net.Addr { return s.pc.LocalAddr() }
 // AddrPort returns the address that the socket is bound to; zero when it is not an IP address.
 func (s *Socket) AddrPort() netip.AddrPort { return s.addr }
 
+// Door returns the socket to which the kernel gives what is addressed to no session, above all first packets; nil: they
+// come to this socket, and those it shares its port with. However many they are, they fill the door's buffer and
+// not that of the sessions. It is closed with this socket.
+func (s *Socket) Door() *Socket { return s.door }
+
 // Close closes the socket; a waiting ReadBatch returns net.ErrClosed.
-func (s *Socket) Close() error { return s.pc.Close() }
+func (s *Socket) Close() error {
+	if s.door == nil {
+		return s.pc.Close()
+	}
+	return errors.Join(s.pc.Close(), s.door.Close())
+}
 
 // addrPortOf turns a net.Addr of any kind into an address without an IPv4-mapped form; zero if it is none.
 func addrPortOf(a net.Addr) netip.AddrPort {

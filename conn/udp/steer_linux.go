@@ -8,7 +8,8 @@ import (
 )
 
 // steer has the kernel give datagrams to the socket that the last octet of the server's ID names, of n that
-// share the port in the order in which they were bound. It reports whether the kernel took the program.
+// share the port in the order in which they were bound, and others to one more. It reports whether the kernel took
+// the program.
 func steer(s *Socket, n int) bool {
 	raw, err := rawConn(s.pc)
 	if err != nil || raw == nil {
@@ -29,23 +30,19 @@ func steer(s *Socket, n int) bool {
 	return err == nil
 }
 
-// bySource makes the kernel hash the source, as it does without a program: no socket has this number.
-const bySource = 0xffffffff
-
-// steering is the program: it looks at a datagram's payload and returns the number of a socket. First packets
-// go by their source, since the ID in them is the client's invention. What is too short ends at socket 0,
-// where it is dropped.
+// steering is the program: it looks at a datagram's payload and returns the number of a socket. What names no
+// session of a server is for the door, socket n (spec: SESS-31). What is too short ends at socket 0, where it is dropped.
 func steering(n uint32) []bpf.Instruction {
 	return []bpf.Instruction{
 		bpf.LoadAbsolute{Off: 0, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.FinOctet, SkipTrue: 3},
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: wire.ShortMask},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.ShortOctet, SkipTrue: 4},
-		bpf.RetConstant{Val: bySource},
+		bpf.RetConstant{Val: n},
 
 		bpf.LoadAbsolute{Off: wire.LongIDLenOffset, Size: 1},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: wire.ServerIDLen, SkipTrue: 3},
-		bpf.RetConstant{Val: bySource},
+		bpf.RetConstant{Val: n},
 
 		bpf.LoadAbsolute{Off: wire.ServerIDLen, Size: 1}, // of a short header: the ID follows one octet
 		bpf.Jump{Skip: 1},

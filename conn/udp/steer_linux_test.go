@@ -2,6 +2,7 @@ package udp
 
 import (
 	"context"
+	"net"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,6 +21,10 @@ func fin(id []byte) []byte {
 	return append(b, make([]byte, 40)...)
 }
 
+func first() []byte {
+	return append([]byte{wire.FinOctet &^ 3, 0, 0, 0, 1, 8}, make([]byte, wire.MinInitSize-6)...)
+}
+
 func TestTheSteeringProgramFollowsTheLastOctetOfTheServersID(t *testing.T) {
 	vm, err := bpf.NewVM(steering(3))
 	require.NoError(t, err)
@@ -31,10 +36,10 @@ func TestTheSteeringProgramFollowsTheLastOctetOfTheServersID(t *testing.T) {
 			require.Equal(t, last%3, got)
 		}
 	}
-	for _, datagram := range [][]byte{{wire.FinOctet &^ 3, 0, 0, 0, 1, 8, 9, 9, 9, 9, 9, 9, 9, 9}, {0xff, 1}, fin([]byte{1, 2, 3, 4})} {
+	for _, datagram := range [][]byte{first(), {0xff, 1}, fin([]byte{1, 2, 3, 4})} {
 		got, err := vm.Run(datagram)
 		require.NoError(t, err)
-		require.Equal(t, uint32(bySource), uint32(got))
+		require.Equal(t, 3, got, "the door")
 	}
 	for _, datagram := range [][]byte{nil, {wire.ShortOctet}, {wire.FinOctet, 0, 0}, {wire.FinOctet, 0, 0, 0, 1, 8, 1}} {
 		got, err := vm.Run(datagram)
@@ -65,4 +70,29 @@ func TestSocketsWithoutSteeringStillShare(t *testing.T) {
 	require.NoError(t, err)
 	defer closeAll(socks)
 	require.Zero(t, socks[0].Info().Features&Steer)
+	require.Nil(t, socks[0].Door())
+}
+
+// spec: SESS-31
+func TestFirstPacketsDoNotTakeThePlaceOfSessions(t *testing.T) {
+	for n := range 3 {
+		socks, err := ListenShared(context.Background(), "127.0.0.1:0", n+1, AllFeatures)
+		require.NoError(t, err)
+		require.Len(t, socks, n+1)
+		door := &socket{Socket: socks[0].Door(), in: socks[0].Door().NewReadBatch(1)}
+		from := listen(t, "127.0.0.1:0")
+		send := func(data []byte) {
+			_, err := from.WriteBatch([]Message{{Data: data, Remote: socks[0].AddrPort()}})
+			require.NoError(t, err)
+		}
+		for range 2*socks[n].Info().ReceiveBuffer/wire.MinInitSize + 1 { // more than fit
+			send(first())
+		}
+		send(short([wire.ServerIDLen]byte{wire.ServerIDLen - 1: byte(n)}))
+		require.True(t, wire.IsShort(readOne(t, &socket{Socket: socks[n], in: socks[n].NewReadBatch(1)}).Data[0]))
+		require.True(t, wire.IsLong(readOne(t, door).Data[0]))
+		closeAll(socks)
+		_, err = door.WriteBatch([]Message{{Data: first(), Remote: from.AddrPort()}})
+		require.ErrorIs(t, err, net.ErrClosed, "the door is closed with the first socket")
+	}
 }
