@@ -14,6 +14,11 @@ const (
 	baseWrong = 0.25
 	// rebaseMoved is how many times that a cut must have shortened the queue, if it was one.
 	rebaseMoved = 4
+	// overflowStreak is after how many cuts in a row a queue that none of them moves is the way although packets
+	// are lost: several flows that overflow one queue together have cut to a sixth by then.
+	overflowStreak = 4
+	// overflowCut is the most that such a cut leaves of the window.
+	overflowCut = 0.5
 )
 
 // ackedSettle waits for the round trips of what was sent after a cut.
@@ -84,17 +89,20 @@ func (a *Adaptive) notDrained(now monotime.Time) {
 		return
 	}
 	a.streak++
+	base := a.path.base()
+	share := float64(base) / float64(max(a.afterCut, base)) * adaptiveMargin
 	if a.streak >= adaptiveStreak {
-		if a.unmoved() {
+		switch {
+		case !a.unmoved():
+			a.enterCompete(now)
+			return
+		case a.streak >= overflowStreak || !a.overflows():
 			a.rebase(now)
 			return
 		}
-		a.enterCompete(now)
-		return
+		share = min(share, overflowCut)
 	}
 	a.firstCut, a.firstLeft = a.window, a.afterCut
-	base := a.path.base()
-	share := float64(base) / float64(max(a.afterCut, base)) * adaptiveMargin
 	streak, before := a.streak, a.before
 	a.cut(now, a.window*max(share, adaptiveMinCut))
 	a.streak, a.before = streak, before
@@ -107,6 +115,14 @@ func (a *Adaptive) unmoved() bool {
 	same := a.same()
 	moved := time.Duration((a.firstCut - a.window) / a.path.best() * float64(time.Second))
 	return !a.limited && moved >= rebaseMoved*same && max(a.afterCut-a.firstLeft, a.firstLeft-a.afterCut) <= same
+}
+
+// overflows reports whether more was lost since the last cut than the floor explains. Then a queue that this flow's
+// cut does not move may be full: of several flows that send too much, each finds that what it leaves is filled by the
+// others. If all took the full queue for the way, and what overflows for loss at random, none would ever cut again.
+func (a *Adaptive) overflows() bool {
+	ratio, n := a.loss.peek()
+	return n > 0 && ratio > a.loss.floor+a.loss.noise(n)
 }
 
 // rebase takes what is left of the round trip for that of the path.

@@ -294,6 +294,42 @@ func TestAdaptiveBelievesNoLongerWayWhileTheApplicationLimits(t *testing.T) {
 	require.False(t, a.unmoved(), "and neither does one this small")
 }
 
+func TestAQueueThatNoCutMovesIsNoWayWhileItOverflows(t *testing.T) {
+	p, a := newAdaptivePath(t)
+	p.run(2 * time.Second)
+	base, before := a.path.base(), a.window
+	a.cut(p.now, before)
+	for cuts := 1; cuts < overflowStreak; cuts++ {
+		window := a.window
+		a.afterCut = base + 30*time.Millisecond
+		a.loss.round()
+		a.loss.acked(AckSample{Packets: 80})
+		a.loss.lost(20)
+		a.notDrained(p.now)
+		require.Equal(t, adaptiveSettle, a.mode, "after %d cuts", cuts)
+		if cuts > 1 {
+			require.LessOrEqual(t, a.window, overflowCut*window)
+		}
+	}
+	require.Equal(t, base, a.path.base())
+	require.Less(t, a.window, before/5)
+	a.afterCut = base + 30*time.Millisecond
+	a.loss.round()
+	a.loss.lost(100)
+	a.notDrained(p.now)
+	require.Equal(t, base+30*time.Millisecond, a.path.base(), "whatever this flow sends, it stays")
+	require.Equal(t, before, a.window)
+}
+
+func TestALongerWayThatLosesMoreIsFound(t *testing.T) {
+	p, _ := newAdaptivePath(t)
+	p.run(3 * time.Second)
+	p.base += 30 * time.Millisecond
+	p.loss = 0.05
+	p.run(3 * time.Second)
+	require.Greater(t, p.run(2*time.Second), 0.9*(1-p.loss)*p.rate)
+}
+
 func TestAdaptiveTakesASpuriousCutBack(t *testing.T) {
 	p, a := newAdaptivePath(t)
 	p.run(3 * time.Second)
