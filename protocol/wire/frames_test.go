@@ -575,3 +575,16 @@ func TestSecretsStayOutOfText(t *testing.T) {
 	require.NotContains(t, text, "abcd")
 	require.NotContains(t, text, token16Hex[4:])
 }
+
+func TestARunOfPaddingEndsAtTheFirstByteThatIsNotZero(t *testing.T) {
+	for start := range 9 { // wherever it begins in memory
+		for run := range 40 {
+			b := make([]byte, 64)[start:]
+			require.Equal(t, run, SkipPadding(b[:run]), "to the end")
+			for _, other := range []byte{1, 0x80} {
+				b[run] = other
+				require.Equal(t, run, SkipPadding(b))
+			}
+		}
+	}
+}
