@@ -28,7 +28,7 @@ func answerRequests(ctx context.Context, session *conn.Session) {
 		go func() {
 			defer t.Close()
 			if n, err := io.Copy(io.Discard, io.LimitReader(t, questionSize+1)); err == nil && n == questionSize {
-				_, _ = t.Write(make([]byte, answerSize)) // the client sees what is missing
+				_, _ = t.WriteLast(make([]byte, answerSize)) // the client sees what is missing
 			}
 		}()
 	}
@@ -91,10 +91,7 @@ func askQuestion(ctx context.Context, session *conn.Session, end time.Time) erro
 	}
 	defer t.Close()
 	_ = t.SetDeadline(end)
-	if _, err := t.Write(make([]byte, questionSize)); err != nil {
-		return err
-	}
-	if err := t.CloseWrite(); err != nil {
+	if _, err := t.WriteLast(make([]byte, questionSize)); err != nil {
 		return err
 	}
 	n, err := io.Copy(io.Discard, t)

@@ -1,6 +1,7 @@
 package conn_test
 
 import (
+	"context"
 	"io"
 	"sync"
 	"testing"
@@ -76,4 +77,49 @@ func TestAReaderThatDoesNotAnswerKeepsNoAcknowledgementBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// On a stream of its own, too, a question and its answer are a datagram each: the end travels with the last bytes,
+// and the acknowledgements as on a stream that stays.
+//
+// spec: REL-43
+func TestTheEndOfAStreamTravelsWithItsLastBytes(t *testing.T) {
+	const rounds, few = 100, 10 // now and then the peer may open more streams, which takes one
+	inBubble(t, quick, nil, func(t *testing.T, w *world) {
+		c, s := w.pair()
+		go func() {
+			for {
+				in, err := s.AcceptStream(context.Background())
+				if err != nil {
+					return
+				}
+				question, err := io.ReadAll(in)
+				require.NoError(t, err)
+				require.Len(t, question, 100)
+				_, err = in.WriteLast(make([]byte, 1000))
+				require.NoError(t, err)
+				require.NoError(t, in.Close())
+			}
+		}()
+		ask := func() {
+			out, err := c.OpenStream(t.Context())
+			require.NoError(t, err)
+			_, err = out.WriteLast(make([]byte, 100))
+			require.NoError(t, err)
+			answer, err := io.ReadAll(out)
+			require.NoError(t, err)
+			require.Len(t, answer, 1000)
+			require.NoError(t, out.Close())
+		}
+		ask()
+		time.Sleep(time.Second) // what follows a handshake is over
+		asked, answered := c.Stats().DatagramsSent, s.Stats().DatagramsSent
+		for range rounds {
+			ask()
+		}
+		require.InDelta(t, rounds, c.Stats().DatagramsSent-asked, few, "datagrams of questions")
+		require.InDelta(t, rounds, s.Stats().DatagramsSent-answered, few, "datagrams of answers")
+		time.Sleep(time.Second)
+		require.Zero(t, s.Stats().InFlight, "no answer is left without an acknowledgement")
+	})
 }

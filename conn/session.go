@@ -189,6 +189,19 @@ func (s *Session) flushCredit() {
 	s.account()
 }
 
+// flushNews is flush, unless all there is to send is an acknowledgement that the next answer takes along.
+//
+// spec: REL-43
+func (s *Session) flushNews() {
+	if !s.core.CanWait() {
+		s.flush()
+		return
+	}
+	s.deliver()
+	s.account()
+	s.arm()
+}
+
 // maxTurns is how many batches one caller sends before it hands the rest over: a MiB of data, a millisecond
 // or two of a processor's time.
 const maxTurns = 16

@@ -34,7 +34,9 @@ func (s *Session) opened(core *protocol.Stream) {
 	s.wave.join(t)
 	q := &s.streamQueues().accept[kindOfStream(core.Unidirectional())]
 	q.streams = append(q.streams, t)
-	q.gate.open()
+	if q.gate.open() {
+		s.woke = true
+	}
 }
 
 func kindOfStream(oneWay bool) int {

@@ -70,7 +70,13 @@ func (t *Stream) Read(p []byte) (int, error) {
 // Write accepts all of p for sending, and waits while the send buffer is full. What a failed Write says to
 // have taken is delivered as long as the session lives. It returns a *StreamError when the peer wants no
 // more, os.ErrDeadlineExceeded when the write deadline has passed, and the session's error when that has ended.
-func (t *Stream) Write(p []byte) (n int, err error) {
+func (t *Stream) Write(p []byte) (n int, err error) { return t.write(p, false) }
+
+// WriteLast is Write and then CloseWrite, in one: the end travels with the last bytes, where CloseWrite alone takes a
+// datagram of its own. After an error the direction is as open as it was.
+func (t *Stream) WriteLast(p []byte) (n int, err error) { return t.write(p, true) }
+
+func (t *Stream) write(p []byte, last bool) (n int, err error) {
 	s := t.session
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +92,11 @@ func (t *Stream) Write(p []byte) (n int, err error) {
 		s.tellMemory()
 		k, err := t.core.Write(p[n:])
 		n += k
-		if k > 0 {
+		ends := last && err == nil && n == len(p)
+		if ends {
+			t.core.CloseWrite()
+		}
+		if k > 0 || ends {
 			s.flushWave()
 		} else {
 			s.account()
@@ -174,7 +184,7 @@ func (t *Stream) Close() error {
 	t.core.CancelRead(0)
 	t.reading.open()
 	t.writing.open()
-	s.flush()
+	s.flushNews()
 	return nil
 }
 

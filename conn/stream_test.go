@@ -39,6 +39,41 @@ func TestHalfCloseLeavesTheOtherDirectionOpen(t *testing.T) {
 	})
 }
 
+// WriteLast ends a direction after all bytes, as many as they are, and none is enough; not before all are taken.
+func TestWriteLastEndsAStreamAfterAllOfIt(t *testing.T) {
+	inBubble(t, quick, nil, func(t *testing.T, w *world) {
+		c, s := w.pair()
+		for _, size := range []int{0, 1, 10 << 20} {
+			out, err := c.OpenStream(t.Context())
+			require.NoError(t, err)
+			var taken sync.WaitGroup
+			taken.Go(func() {
+				n, err := out.WriteLast(make([]byte, size))
+				require.NoError(t, err)
+				require.Equal(t, size, n)
+			})
+			in, err := s.AcceptStream(t.Context())
+			require.NoError(t, err)
+			got, err := io.ReadAll(in)
+			require.NoError(t, err)
+			require.Len(t, got, size)
+			taken.Wait()
+			_, err = out.WriteLast([]byte("more"))
+			require.ErrorIs(t, err, net.ErrClosed)
+		}
+		out, in := streams(t, c, s)
+		require.NoError(t, out.SetWriteDeadline(time.Now().Add(-time.Second)))
+		_, err := out.WriteLast([]byte("late"))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		require.NoError(t, out.SetWriteDeadline(time.Time{}))
+		_, err = out.WriteLast([]byte("in time"))
+		require.NoError(t, err)
+		got, err := io.ReadAll(in)
+		require.NoError(t, err)
+		require.Equal(t, "in time", string(got))
+	})
+}
+
 func TestStreamsAreIndependent(t *testing.T) {
 	inBubble(t, sim.Config{Delay: 10 * time.Millisecond, Loss: 0.02}, nil, func(t *testing.T, w *world) {
 		c, s := w.pair()

@@ -112,9 +112,21 @@ func (r *run) newStreams(ctx context.Context, parallel int) (asks []func() error
 func answerOnce(stream transport.Stream) {
 	defer stream.Close()
 	if n, err := io.Copy(io.Discard, stream); err == nil && n == questionSize {
-		_, _ = stream.Write(make([]byte, answerSize)) // who asked sees what is missing
-		_ = stream.CloseWrite()
+		_ = writeLast(stream, make([]byte, answerSize)) // who asked sees what is missing
 	}
+}
+
+// writeLast writes b and ends the stream, in one call where there is one. quic-go needs none: it sends from a goroutine
+// of its own, which finds both.
+func writeLast(stream transport.Stream, b []byte) error {
+	if w, ok := stream.(transport.LastWriter); ok {
+		_, err := w.WriteLast(b)
+		return err
+	}
+	if _, err := stream.Write(b); err != nil {
+		return err
+	}
+	return stream.CloseWrite()
 }
 
 func askOnce(ctx context.Context, session transport.Multiplexer) error {
@@ -123,10 +135,7 @@ func askOnce(ctx context.Context, session transport.Multiplexer) error {
 		return err
 	}
 	defer stream.Close()
-	if _, err := stream.Write(make([]byte, questionSize)); err != nil {
-		return err
-	}
-	if err := stream.CloseWrite(); err != nil {
+	if err := writeLast(stream, make([]byte, questionSize)); err != nil {
 		return err
 	}
 	n, err := io.Copy(io.Discard, stream)

@@ -91,6 +91,11 @@ type Stream interface {
 	CloseWrite() error
 }
 
+// LastWriter is a Stream with Write and CloseWrite in one call.
+type LastWriter interface {
+	WriteLast(b []byte) (int, error)
+}
+
 // Session is one context between two ends. Read and Write are those of its first stream, which needs no opening.
 // One goroutine may write while another one reads. A session carries messages or the bytes of the first stream,
 // not both.
