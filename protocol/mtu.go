@@ -23,6 +23,9 @@ const (
 	searchGrain = 8
 	// minSearchGrain is where it ends between the standard sizes.
 	minSearchGrain = 32
+	// nearlyFull is by what fraction of the size found a datagram may be smaller and still say that larger ones
+	// would be filled: a whole message, or a header, may not have fitted into the rest.
+	nearlyFull = 8
 )
 
 // standardSizes are tried at once. They leave 28 bytes for IPv4 and UDP, or 48 for IPv6: 1280, the
@@ -57,6 +60,7 @@ type mtuState struct {
 	failed  int                       // size whose first probe was lost
 	probing int                       // size in flight in the search or raise, 0: none
 	raiseAt Time                      // when to look for more
+	wanted  bool                      // full datagrams have left: larger ones would be filled too
 
 	hole blackHole
 }
@@ -104,7 +108,7 @@ func (m *mtuState) nextProbe(now Time) (size int, ok bool) {
 			}
 		}
 	case mtuSearch:
-		if m.probing == 0 {
+		if m.probing == 0 && m.wanted {
 			return m.candidate(), true
 		}
 	case mtuDone:
@@ -135,6 +139,13 @@ func (m *mtuState) candidate() int {
 		return jumboSize
 	}
 	return (m.size + m.ceiling) / 2
+}
+
+// packetSent notes that a packet with data has left. Only full ones ask for the search beyond the standard sizes: a
+// probe of all that a loopback carries is 64 kB, and a thousand sessions that send small messages need none.
+// spec: REL-27
+func (m *mtuState) packetSent(size int) {
+	m.wanted = m.wanted || size >= m.size-m.size/nearlyFull
 }
 
 // probeSent notes that a probe has left.

@@ -24,8 +24,14 @@ func newSizePath(passes, limit int) *sizePath {
 	return p
 }
 
-// round sends all probes that are wanted and decides their fate a round trip later.
+// round sends a full packet and all probes that are wanted, and decides their fate a round trip later.
 func (p *sizePath) round() (sent []int) {
+	p.m.packetSent(p.m.current())
+	return p.idleRound()
+}
+
+// idleRound sends all probes that are wanted and decides their fate a round trip later.
+func (p *sizePath) idleRound() (sent []int) {
 	for {
 		size, ok := p.m.nextProbe(p.now)
 		if !ok {
@@ -95,6 +101,24 @@ func TestLoopbackIsFoundInTwoRoundTrips(t *testing.T) {
 	require.Equal(t, []int{65487}, p.round(), "the largest first")
 	require.Equal(t, 65487, p.m.current())
 	require.Empty(t, p.round())
+}
+
+// spec: REL-27
+func TestWhoSendsNoFullDatagramsLooksForNoLargerOnes(t *testing.T) {
+	p := newSizePath(65487, 65487)
+	for range 3 {
+		p.m.packetSent(330)
+		p.idleRound()
+	}
+	require.Equal(t, 1472, p.m.current(), "the standard sizes")
+	require.Equal(t, 5, p.probes)
+	p.m.packetSent(1472 * 7 / 8)
+	p.idleRound()
+	require.Equal(t, 65487, p.m.current())
+	p.m.reset(0, 65487)
+	p.m.start(p.now)
+	p.idleRound()
+	require.Empty(t, p.idleRound(), "another path, of which no more is asked so far")
 }
 
 func TestEveryPathIsFoundNearlyExactly(t *testing.T) {

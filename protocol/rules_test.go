@@ -609,7 +609,7 @@ func TestPathThatWasGivenUpDoesNotBeginAgain(t *testing.T) {
 func TestEndsThatMoveUnderHeavyLossFindEachOther(t *testing.T) {
 	for seed := range uint64(1000) {
 		p := connected(t)
-		rng := rand.New(rand.NewPCG(seed, 4))
+		rng := rand.New(rand.NewPCG(seed, 5))
 		p.filter = func(bool, int, []byte) int { return rng.IntN(3) }
 		road := netip.MustParseAddrPort("198.51.100.9:5555")
 		p.alsoClient = append(p.alsoClient, road)

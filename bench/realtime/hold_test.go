@@ -6,8 +6,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// judged are the samples that the tests judge targets by, where a tenth is too few for a tail.
-var judged = map[string]int{"message": tailSamples, "message2": tailSamples, "media": 2 * tailSamples, "budget": 2 * tailSamples}
+// judged are the samples that the tests judge targets by, where a tenth is too few for a tail: of a thousand messages
+// beside transfers, the ten of the p99 are those of the first transfer, which does not know the path yet.
+var judged = map[string]int{
+	"message": tailSamples, "message2": tailSamples, "media": 2 * tailSamples, "budget": 2 * tailSamples,
+	"worldload": tailSamples / 10,
+}
 
 // TestTargetsHold plays every scenario that has targets, but the million of a stream, under one seed.
 func TestTargetsHold(t *testing.T) {

@@ -15,17 +15,10 @@ var shortfalls = []shortfall{
 	{"media wifi", FrameP99, badState},
 	{"media wifi", FrameP999, badState},
 	{"media wifi", Overhead, "by a hundredth of a percent: its books leave some bytes out"},
-	{"worldload dsl 0.25 BDP", Moved, firstTransfer},
-	{"worldload dsl 4 BDP", Moved, firstTransfer},
 	{"worldload dsl loss 1 %", Moved, "what is left of the queue, and on top of it one message in a hundred is lost and comes 4 ms later with a packet of the stream"},
 }
 
-const (
-	// firstTransfer is seen where samples are few: of 10,000 messages less than one in a hundred meets it.
-	firstTransfer = "the first transfer does not know the rate of the path yet, and its start makes a queue"
-
-	badState = "a bad state loses three of four packets for longer than a frame, symbols too; the rest waits for a round trip after its end. A model without the code has 97/154 with two copies 16 ms apart: not built (decision 18)"
-)
+const badState = "a bad state loses three of four packets for longer than a frame, symbols too; the rest waits for a round trip after its end. A model without the code has 97/154 with two copies 16 ms apart: not built (decision 18)"
 
 // why says why a target is missed; false: it should not be.
 func why(scenario, metric string) (string, bool) {

@@ -78,7 +78,7 @@ func Example() {
 	// tables and a page with plots, is bench.Command([]string{"-controllers", "capped,cubic"}, out, log).
 	bench.Controllers["capped"] = newCapped
 	play := func(link string, flows ...bench.Flow) *bench.Result {
-		r, err := bench.Run(&bench.Scenario{Link: link, Flows: flows, Duration: 25 * time.Second, Warmup: 10 * time.Second}, 1)
+		r, err := bench.Run(&bench.Scenario{Link: link, Flows: flows, Duration: 25 * time.Second, Warmup: 10 * time.Second}, 2)
 		if err != nil {
 			panic(err)
 		}
