@@ -119,7 +119,7 @@ type Config struct {
 	MaxDatagram int
 
 	// Shards is how many sockets share the port of a Listen, each with a reader of its own. 0: one for each
-	// processor, at most four. Systems other than Linux have one. On Linux one more takes the first packets of all.
+	// processor, at most four. Systems other than Linux have one. On Linux each has one more for first packets.
 	Shards int
 	// DisableFeatures names what the sockets must not use of segmentation, coalescing, calls for several datagrams,
 	// steering and ECN, to compare or to work around a driver. 0: all is used that the system has.

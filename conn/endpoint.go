@@ -97,9 +97,9 @@ func newEndpoint(socks []*udp.Socket, c *Config, canListen bool) (*Endpoint, err
 			sh.startHandshakes()
 		}
 		e.readers.Go(func() { sh.read(sh.sock, buffers) })
-	}
-	if door := socks[0].Door(); door != nil {
-		e.readers.Go(func() { e.shards[0].read(door, listenBuffers) })
+		if door := sh.sock.Door(); door != nil {
+			e.readers.Go(func() { sh.read(door, listenBuffers) })
+		}
 	}
 	return e, nil
 }

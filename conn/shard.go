@@ -83,7 +83,7 @@ type reader struct {
 	turn    *turn // of the door's reader, whose work can wait; nil for others
 }
 
-// read is the shard's reading goroutine, or that of the endpoint's door. It fills up to so many buffers at once.
+// read is the shard's reading goroutine, or that of its door. It fills up to so many buffers at once.
 func (sh *shard) read(sock *udp.Socket, buffers int) {
 	r := reader{in: sock.NewReadBatch(buffers), touched: make([]bool, len(sh.endpoint.shards))}
 	if sock != sh.sock {
@@ -142,13 +142,12 @@ func (sh *shard) handleFirsts(r *reader, msgs []udp.Message) {
 		if !isFirst(msgs[i].Data) {
 			continue
 		}
-		home := sh.homeOfFirst(msgs[i].Remote)
-		home.mu.Lock()
-		home.dispatch(r, now, &msgs[i])
+		sh.mu.Lock()
+		sh.dispatch(r, now, &msgs[i])
 		start := now
 		now = sh.endpoint.now()
-		home.spend(start, now)
-		home.mu.Unlock()
+		sh.spend(start, now)
+		sh.unlock()
 		now = r.turn.giveWay(start, now)
 	}
 	sh.deliver(r, now)
@@ -192,21 +191,8 @@ func (sh *shard) deliver(r *reader, now monotime.Time) {
 	}
 }
 
-// homeOfFirst returns the shard to which the first packets of a source belong: where the kernel put them, unless all
-// come through one door.
-func (sh *shard) homeOfFirst(source netip.AddrPort) *shard {
-	shards := sh.endpoint.shards
-	if shards[0].sock.Door() == nil {
-		return sh
-	}
-	a := source.Addr().As16()
-	h := uint32(a[14])<<24 | uint32(a[15])<<16 | uint32(source.Port())
-	h *= 0x9e3779b1 // spreads neighbours (Knuth, The Art of Computer Programming, volume 3, section 6.4)
-	return shards[uint64(h)*uint64(len(shards))>>32]
-}
-
 // home returns the shard to which a datagram belongs by its destination: the last octet of a server's ID
-// says so.
+// says so. First packets belong where the kernel put them.
 func (sh *shard) home(data []byte) *shard {
 	shards := sh.endpoint.shards
 	if len(shards) == 1 {

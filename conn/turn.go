@@ -10,7 +10,7 @@ const (
 	// turnLength is how much a goroutine works for strangers at a stretch while sessions are in use: one or two pieces of
 	// public-key work, or some two hundred first packets.
 	turnLength = time.Millisecond
-	// turnPause is what it leaves to the sessions then. It takes up to a millisecond where nobody else has anything to do,
+	// turnPause is what it leaves to the sessions then, at least. It takes up to a millisecond where nobody else has anything to do,
 	// since the runtime's timers are coarse.
 	turnPause = 100 * time.Microsecond
 	// settledAge is when a session is no new one any more: most handshakes, with what follows and the end of a session
@@ -24,11 +24,13 @@ const (
 
 // turn is the work of one goroutine for strangers since its last pause. A goroutine that only yields is found again
 // before the runtime asks which sockets have something to read, so that on processors that are all busy nobody
-// learns of that while there is such work. One that sleeps lets the runtime look.
+// learns of that while there is such work. One that sleeps lets the runtime look. Where it gets no processor for long after
+// its pause, its next turn is as long as that was: strangers are slowed down, not locked out.
 type turn struct {
 	endpoint *Endpoint
 	spent    time.Duration
 	last     monotime.Time // when it last worked or slept
+	paused   time.Duration // how long its last pause was
 }
 
 // over counts the work between two moments, with what lies between it and the work before unless that was a pause, too. It
@@ -38,7 +40,7 @@ func (t *turn) over(from, to monotime.Time) bool {
 		from = t.last
 	}
 	t.spent, t.last = t.spent+to.Sub(from), to
-	if t.spent < turnLength {
+	if t.spent < max(turnLength, t.paused) {
 		return false
 	}
 	t.spent = 0
@@ -54,6 +56,7 @@ func (t *turn) giveWay(from, to monotime.Time) monotime.Time {
 	if t.over(from, to) && t.endpoint.inUse(to) { // spec: SESS-31
 		time.Sleep(turnPause)
 		t.last = t.endpoint.now()
+		t.paused = t.last.Sub(to)
 	}
 	return t.last
 }

@@ -1,7 +1,6 @@
 package conn
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -26,6 +25,10 @@ func TestATurnIsOverAfterItsLengthOfWork(t *testing.T) {
 	require.True(t, work(1, 0), "what lies between two pieces belongs to them")
 	require.True(t, work(0, 3*turnLength))
 	require.False(t, work(0, turnLength-1), "a long piece is the end of one turn")
+
+	turn.paused = 5 * turnLength
+	require.False(t, work(0, 4*turnLength), "it had no processor for long")
+	require.True(t, work(0, turnLength))
 }
 
 // spec: SESS-31
@@ -44,27 +47,5 @@ func TestNobodyPausesForSessionsThatAreNotInUse(t *testing.T) {
 	served := monotime.Time(e.served.Load())
 	turn.last = 0
 	require.GreaterOrEqual(t, turn.giveWay(served.Add(-turnLength), served), served.Add(turnPause))
-}
-
-func TestFirstPacketsOfASourceHaveOneHome(t *testing.T) {
-	l, err := Listen("127.0.0.1:0", &Config{Shards: 3})
-	require.NoError(t, err)
-	defer l.Close()
-	shards := l.endpoint.shards
-	if shards[0].sock.Door() == nil {
-		require.Same(t, shards[len(shards)-1], shards[len(shards)-1].homeOfFirst(netip.MustParseAddrPort("192.0.2.1:1")), "where the kernel put them")
-		return
-	}
-	clients := make([]int, len(shards))
-	for port := range 3000 {
-		for _, ip := range []string{"192.0.2.1", "2001:db8::7"} {
-			source := netip.AddrPortFrom(netip.MustParseAddr(ip), uint16(port))
-			home := shards[0].homeOfFirst(source)
-			require.Same(t, home, shards[1].homeOfFirst(source))
-			clients[home.index]++
-		}
-	}
-	for _, n := range clients {
-		require.InDelta(t, 2000, n, 200, "%v", clients)
-	}
+	require.GreaterOrEqual(t, turn.paused, turnPause)
 }

@@ -14,8 +14,8 @@ func Listen(ctx context.Context, address string, features Features) (*Socket, er
 
 // ListenShared opens n sockets at the same address and port, among which the system spreads the
 // peers, or with Steer the sessions: by the last octet of the server's ID, modulo n, in the order of the result.
-// Systems that cannot share a port give one socket, whatever n is; so callers count what they got. With Steer the
-// first one has a Door.
+// Systems that cannot share a port give one socket, whatever n is; so callers count what they got. With Steer each
+// has a Door.
 func ListenShared(ctx context.Context, address string, n int, features Features) ([]*Socket, error) {
 	if n < 1 || !canShare {
 		n = 1
@@ -35,7 +35,7 @@ func ListenShared(ctx context.Context, address string, n int, features Features)
 	lc.Control = controlShare
 	address = samePort(address, first.AddrPort()) // a port of 0 is chosen once
 	if steered {
-		n++ // the door
+		n *= 2 // with the doors
 	}
 	for len(socks) < n {
 		s, err := open(ctx, &lc, address, features)
@@ -48,21 +48,19 @@ func ListenShared(ctx context.Context, address string, n int, features Features)
 	if !steered {
 		return socks, nil
 	}
-	return withDoor(socks), nil
+	return withDoors(socks), nil
 }
 
-// withDoor makes the last one of sockets that share a port their door, if the kernel steers.
-func withDoor(socks []*Socket) []*Socket {
-	door := socks[len(socks)-1]
-	socks = socks[:len(socks)-1]
+// withDoors makes the second half of sockets that share a port the doors of the first half, if the kernel steers.
+func withDoors(socks []*Socket) []*Socket {
+	socks, doors := socks[:len(socks)/2], socks[len(socks)/2:]
 	if !steer(socks[0], len(socks)) {
-		_ = door.Close() // nothing was sent on it
+		closeAll(doors) // nothing was sent on them
 		return socks
 	}
-	for _, s := range socks {
-		s.steered = true
+	for i, s := range socks {
+		s.steered, s.door = true, doors[i]
 	}
-	socks[0].door = door
 	return socks
 }
 

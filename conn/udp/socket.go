@@ -143,8 +143,8 @@ func (s *Socket) Addr() net.Addr { return s.pc.LocalAddr() }
 func (s *Socket) AddrPort() netip.AddrPort { return s.addr }
 
 // Door returns the socket to which the kernel gives what is addressed to no session, above all first packets; nil: they
-// come to this socket, and those it shares its port with. However many they are, they fill the door's buffer and
-// not that of the sessions. It is closed with this socket.
+// come to this socket. However many they are, they fill the door's buffer and not that of the sessions. It is closed
+// with this socket.
 func (s *Socket) Door() *Socket { return s.door }
 
 // Close closes the socket; a waiting ReadBatch returns net.ErrClosed.

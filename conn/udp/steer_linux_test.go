@@ -21,8 +21,10 @@ func fin(id []byte) []byte {
 	return append(b, make([]byte, 40)...)
 }
 
-func first() []byte {
-	return append([]byte{wire.FinOctet &^ 3, 0, 0, 0, 1, 8}, make([]byte, wire.MinInitSize-6)...)
+func first(last byte) []byte {
+	b := append([]byte{wire.FinOctet &^ 3, 0, 0, 0, 1, wire.ServerIDLen}, make([]byte, wire.MinInitSize-6)...)
+	b[wire.LongIDLenOffset+wire.ServerIDLen] = last
+	return b
 }
 
 func TestTheSteeringProgramFollowsTheLastOctetOfTheServersID(t *testing.T) {
@@ -35,13 +37,14 @@ func TestTheSteeringProgramFollowsTheLastOctetOfTheServersID(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, last%3, got)
 		}
-	}
-	for _, datagram := range [][]byte{first(), {0xff, 1}, fin([]byte{1, 2, 3, 4})} {
-		got, err := vm.Run(datagram)
+		got, err := vm.Run(first(byte(last)))
 		require.NoError(t, err)
-		require.Equal(t, 3, got, "the door")
+		require.Equal(t, 3+last%3, got, "a door")
 	}
-	for _, datagram := range [][]byte{nil, {wire.ShortOctet}, {wire.FinOctet, 0, 0}, {wire.FinOctet, 0, 0, 0, 1, 8, 1}} {
+	got, err := vm.Run(fin([]byte{1, 2, 3, 4}))
+	require.NoError(t, err)
+	require.Equal(t, 3, got, "no server's ID is so short")
+	for _, datagram := range [][]byte{nil, {0xff, 1}, {wire.ShortOctet}, {wire.FinOctet, 0, 0}, {wire.FinOctet, 0, 0, 0, 1, 8, 1}} {
 		got, err := vm.Run(datagram)
 		require.NoError(t, err)
 		require.Zero(t, got)
@@ -79,20 +82,20 @@ func TestFirstPacketsDoNotTakeThePlaceOfSessions(t *testing.T) {
 		socks, err := ListenShared(context.Background(), "127.0.0.1:0", n+1, AllFeatures)
 		require.NoError(t, err)
 		require.Len(t, socks, n+1)
-		door := &socket{Socket: socks[0].Door(), in: socks[0].Door().NewReadBatch(1)}
+		door := &socket{Socket: socks[n].Door(), in: socks[n].Door().NewReadBatch(1)}
 		from := listen(t, "127.0.0.1:0")
 		send := func(data []byte) {
 			_, err := from.WriteBatch([]Message{{Data: data, Remote: socks[0].AddrPort()}})
 			require.NoError(t, err)
 		}
 		for range 2*socks[n].Info().ReceiveBuffer/wire.MinInitSize + 1 { // more than fit
-			send(first())
+			send(first(byte(n)))
 		}
 		send(short([wire.ServerIDLen]byte{wire.ServerIDLen - 1: byte(n)}))
 		require.True(t, wire.IsShort(readOne(t, &socket{Socket: socks[n], in: socks[n].NewReadBatch(1)}).Data[0]))
 		require.True(t, wire.IsLong(readOne(t, door).Data[0]))
 		closeAll(socks)
-		_, err = door.WriteBatch([]Message{{Data: first(), Remote: from.AddrPort()}})
-		require.ErrorIs(t, err, net.ErrClosed, "the door is closed with the first socket")
+		_, err = door.WriteBatch([]Message{{Data: first(0), Remote: from.AddrPort()}})
+		require.ErrorIs(t, err, net.ErrClosed, "a door is closed with its socket")
 	}
 }
