@@ -93,9 +93,6 @@ func runTunnel[C any, E tunnelEnd[C]](cmd *cobra.Command, load func(*slog.Logger
 	if err := report.configure(now.report); err != nil {
 		return usageError{err}
 	}
-	if end, err = open(now.config, log); err != nil {
-		return err
-	}
 	watch := newReloader(log, now.files, seen, func() ([]string, error) {
 		now, err := load(log)
 		if err != nil {
@@ -111,6 +108,9 @@ func runTunnel[C any, E tunnelEnd[C]](cmd *cobra.Command, load func(*slog.Logger
 		return now.files, nil
 	})
 	defer watch.close()
+	if end, err = open(now.config, log); err != nil { // it says that it listens: a SIGHUP after that is for us
+		return err
+	}
 	go watch.run(cmd.Context())
 	return report.beside(cmd.Context(), func(ctx context.Context) error { return serve(end, ctx) })
 }
