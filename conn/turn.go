@@ -10,9 +10,12 @@ const (
 	// turnLength is how much a goroutine works for strangers at a stretch while sessions are in use: one or two pieces of
 	// public-key work, or some two hundred first packets.
 	turnLength = time.Millisecond
-	// turnPause is what it leaves to the sessions then, at least. It takes up to a millisecond where nobody else has anything to do,
-	// since the runtime's timers are coarse.
+	// turnPause is what it leaves to the sessions then, at least. It takes up to a millisecond where nobody else has
+	// anything to do, since the runtime's timers are coarse.
 	turnPause = 100 * time.Microsecond
+	// longestTurn is how long a turn becomes where pauses are long, as those of a machine that is stopped for an hour
+	// are: about as long as others keep a processor that they have.
+	longestTurn = 20 * time.Millisecond
 	// settledAge is when a session is no new one any more: most handshakes, with what follows and the end of a session
 	// that was opened for one question, take less.
 	settledAge = 200 * time.Millisecond
@@ -24,8 +27,8 @@ const (
 
 // turn is the work of one goroutine for strangers since its last pause. A goroutine that only yields is found again
 // before the runtime asks which sockets have something to read, so that on processors that are all busy nobody
-// learns of that while there is such work. One that sleeps lets the runtime look. Where it gets no processor for long after
-// its pause, its next turn is as long as that was: strangers are slowed down, not locked out.
+// learns of that while there is such work. One that sleeps lets the runtime look. Where it gets no processor for long
+// after its pause, its next turn is as long as that was: strangers are slowed down, not locked out.
 type turn struct {
 	endpoint *Endpoint
 	spent    time.Duration
@@ -33,14 +36,14 @@ type turn struct {
 	paused   time.Duration // how long its last pause was
 }
 
-// over counts the work between two moments, with what lies between it and the work before unless that was a pause, too. It
-// reports whether the turn is over, and begins the next one.
+// over counts the work between two moments, with what lies between it and the work before unless that was a pause,
+// too. It reports whether the turn is over, and begins the next one.
 func (t *turn) over(from, to monotime.Time) bool {
 	if from.Sub(t.last) < turnPause {
 		from = t.last
 	}
 	t.spent, t.last = t.spent+to.Sub(from), to
-	if t.spent < max(turnLength, t.paused) {
+	if t.spent < max(turnLength, min(t.paused, longestTurn)) {
 		return false
 	}
 	t.spent = 0

@@ -29,6 +29,8 @@ func TestATurnIsOverAfterItsLengthOfWork(t *testing.T) {
 	turn.paused = 5 * turnLength
 	require.False(t, work(0, 4*turnLength), "it had no processor for long")
 	require.True(t, work(0, turnLength))
+	turn.paused = time.Hour
+	require.True(t, work(0, longestTurn), "the machine was stopped")
 }
 
 // spec: SESS-31
