@@ -70,6 +70,8 @@ func (t *Stream) Read(p []byte) (int, error) {
 // Write accepts all of p for sending, and waits while the send buffer is full. What a failed Write says to
 // have taken is delivered as long as the session lives. It returns a *StreamError when the peer wants no
 // more, os.ErrDeadlineExceeded when the write deadline has passed, and the session's error when that has ended.
+// Where one batch of datagrams has woken the readers of several streams, the first Write lets the others run before it
+// sends, for about a millisecond at most, so that what they write leaves together.
 func (t *Stream) Write(p []byte) (n int, err error) { return t.write(p, false) }
 
 // WriteLast is Write and then CloseWrite, in one: the end travels with the last bytes, where CloseWrite alone takes a

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"math"
 	"runtime"
 	"time"
 )
@@ -44,7 +45,7 @@ func (w *wave) leave(t *Stream) {
 // end forgets those who have not run.
 func (w *wave) end() {
 	if w.pending > 0 {
-		w.number++
+		w.number = (w.number + 1) % math.MaxUint32 // one more is never 0, which is no wave
 		w.pending = 0
 	}
 }

@@ -1,6 +1,7 @@
 package conn
 
 import (
+	"math"
 	"runtime"
 	"sync"
 	"testing"
@@ -26,6 +27,19 @@ func TestAWaveCountsAReaderOnce(t *testing.T) {
 	require.Zero(t, w.pending)
 	w.join(b)
 	require.EqualValues(t, 1, w.pending)
+}
+
+// A stream that is in no wave is in none after four billion either.
+func TestTheNumbersOfWavesBeginAnew(t *testing.T) {
+	w := wave{number: math.MaxUint32 - 2}
+	var a, idle Stream
+	for range 3 {
+		w.join(&a)
+		w.leave(&idle)
+		require.EqualValues(t, 1, w.pending)
+		w.end()
+	}
+	require.EqualValues(t, 1, w.number)
 }
 
 // Readers that think for long before they write are not waited for, more and more seldom.
