@@ -6,7 +6,6 @@ import (
 	"crypto/ecdh"
 	"crypto/mlkem"
 	"crypto/rand"
-	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -111,10 +110,7 @@ func BenchmarkHandshakes(b *testing.B) {
 
 func newClients(tb testing.TB) *conn.Endpoint {
 	tb.Helper()
-	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(tb, err)
-	e, err := conn.NewEndpoint(raw, nil)
-	require.NoError(tb, err)
+	e, _ := onSocket(tb)
 	tb.Cleanup(func() { _ = e.Close() })
 	return e
 }

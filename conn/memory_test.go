@@ -20,10 +20,7 @@ import (
 // It returns the server's ends, and the clients' socket.
 func raiseClients(t *testing.T, n int, l *conn.Listener) (servers []*conn.Session, raw *net.UDPConn) {
 	t.Helper()
-	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	e, err := conn.NewEndpoint(raw, nil)
-	require.NoError(t, err)
+	e, raw := onSocket(t)
 	t.Cleanup(func() { _ = raw.Close() }) // not the endpoint: nothing must hold its tables
 	for range n {
 		c, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey(), IdleTimeout: time.Hour})
@@ -67,10 +64,7 @@ func TestSessionsOfOneSocketHaveTheWholeLimit(t *testing.T) {
 	l, err := conn.Listen("127.0.0.1:0", &conn.Config{Shards: 4, MemoryLimit: limit, Retry: conn.RetryNever, AcceptBacklog: most})
 	require.NoError(t, err)
 	defer l.Close()
-	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	e, err := conn.NewEndpoint(raw, nil)
-	require.NoError(t, err)
+	e, _ := onSocket(t)
 	defer e.Close()
 	for range most / 2 { // twice what a quarter allows
 		_, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})

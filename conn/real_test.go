@@ -264,14 +264,21 @@ func TestSocketThatFailsOnceCostsTimeAndNothingElse(t *testing.T) {
 	}
 }
 
+// onSocket makes an endpoint on a socket of the caller's own.
+func onSocket(tb testing.TB) (*conn.Endpoint, *net.UDPConn) {
+	tb.Helper()
+	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	require.NoError(tb, err)
+	e, err := conn.NewEndpoint(raw, nil)
+	require.NoError(tb, err)
+	return e, raw
+}
+
 func TestSocketThatIsGoneEndsItsSessions(t *testing.T) {
 	l, err := conn.Listen("127.0.0.1:0", nil)
 	require.NoError(t, err)
 	defer l.Close()
-	raw, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	require.NoError(t, err)
-	e, err := conn.NewEndpoint(raw, nil)
-	require.NoError(t, err)
+	e, raw := onSocket(t)
 	inner, err := e.Listen()
 	require.NoError(t, err)
 	c, err := e.Dial(t.Context(), l.Addr().String(), &conn.Config{PeerKey: l.PublicKey()})
