@@ -123,8 +123,9 @@ func (s *Session) handleNewID(now Time, f wire.NewSessionID) error {
 	return nil
 }
 
-// handleRetireID forgets an ID of ours that the peer does not use any more.
-func (s *Session) handleRetireID(f wire.RetireSessionID, arrivedOn *path) error {
+// handleRetireID forgets an ID of ours that the peer does not use any more, and its path if that is neither in use
+// nor given up already.
+func (s *Session) handleRetireID(now Time, f wire.RetireSessionID, arrivedOn *path) error {
 	i := &s.ids
 	if f.Path >= i.nextPath || f.Sequence != 0 { // spec: PATH-2
 		return transportErrorf(wire.ProtocolViolation, wire.FrameRetireSessionID, "path %d sequence %d was never issued", f.Path, f.Sequence)
@@ -140,6 +141,9 @@ func (s *Session) handleRetireID(f wire.RetireSessionID, arrivedOn *path) error 
 			break
 		}
 	}
+	s.dropPaths(now, func(p *path) bool { // spec: PATH-16
+		return p.id == f.Path && p != s.paths.active && p.expires == 0
+	})
 	return nil
 }
 

@@ -16,6 +16,10 @@ const (
 	amplification = 3
 	// maxChallenges is how often a silent address is asked before it is given up.
 	maxChallenges = 4
+	// silentPath is how long a server asks a path on which nothing comes. It asks by the round trip of the path so far,
+	// but a client, which does not know that of the new path, asks 15 initial probe timeouts long, and may have proved
+	// the path for itself.
+	silentPath = (1<<maxChallenges - 1) * 3 * initialRTT
 	// retiredPathProbes is how long a path that is given up takes late packets, in probe timeouts.
 	retiredPathProbes = 3
 	// maxLeftPaths is how many paths that were given up take late packets at once. Their time is a
@@ -38,6 +42,7 @@ type path struct {
 	arrivals *burstMeter // nil: no number was left out
 
 	received  bool          // largest is set
+	used      bool          // a client sends more than probes on it: it has left the paths before
 	validated bool          // addr has answered a challenge, or the handshake proved it
 	budget    ledger        // while addr is not validated
 	heard     Time          // when something came from addr, while it is not validated
@@ -214,15 +219,12 @@ func (s *Session) openPath(now Time, id uint64, addr AddrPair) *path {
 }
 
 // addPath takes a path into the set. It replaces one that was being proved: one in use and one being
-// proved is what version 1 allows, and those that are given up end by themselves. Where the peer has left the path in
-// use, the one that was being proved is the one that it uses, and stays.
+// proved is what version 1 allows, and those that are given up end by themselves. One that the peer uses stays.
 //
 // spec: PATH-15
 func (s *Session) addPath(now Time, p *path) {
-	left := s.leftByPeer()
-	s.dropPaths(now, func(q *path) bool {
-		return q != s.paths.active && q.expires == 0 && !(left && q.id == s.paths.opened)
-	})
+	theirs := s.theirs()
+	s.dropPaths(now, func(q *path) bool { return q != s.paths.active && q.expires == 0 && q != theirs })
 	s.paths.list = append(s.paths.list, p)
 	s.paths.opened = p.id
 }
@@ -367,7 +369,7 @@ func (s *Session) handlePathResponse(now Time, p *path, from AddrPair, data [8]b
 		}
 		p.proof = challenge{}
 		p.validated = true
-		if p.id > s.paths.active.id && (s.role == client || s.leftByPeer()) {
+		if p.id > s.paths.active.id && (s.role == client || p.used) {
 			s.fail(now, s.usePath(now, p))
 		}
 	case m != nil && m.stay.answeredBy(data):
@@ -402,11 +404,30 @@ func (s *Session) move(now Time, p *path) {
 	s.confirmSize(now, p)
 }
 
-// dataArrived lets a server follow its client to a path that is proved and carries data.
+// dataArrived lets a server follow its client to a path that carries data, as soon as it is proved.
 func (s *Session) dataArrived(now Time, p *path) {
-	if s.role == server && p.validated && p.id > s.paths.active.id && p.peerID.Len() > 0 {
+	if s.role == client || p.id <= s.paths.active.id {
+		return
+	}
+	p.used = true
+	if p.validated && p.peerID.Len() > 0 {
 		s.fail(now, s.usePath(now, p))
 	}
+}
+
+// theirs returns the path that the client of this server seems to use although the server does not: the last on which
+// data came, or else the last that was proved. nil: none is known.
+func (s *Session) theirs() *path {
+	if s.role == client {
+		return nil
+	}
+	var last *path
+	for _, p := range s.paths.list {
+		if p.id > s.paths.active.id && (p.used || p.validated && (last == nil || !last.used)) {
+			last = p
+		}
+	}
+	return last
 }
 
 // pathTimeout gives up what did not answer and frees paths that had their time.
@@ -415,7 +436,7 @@ func (s *Session) pathTimeout(now Time) {
 		p.moveTimeout(now)
 		spent := p.proof.spent(now)
 		switch {
-		case spent && s.clingsTo(p):
+		case spent && s.clingsTo(now, p):
 			p.proof.tries--
 			return false
 		case spent:
@@ -425,18 +446,11 @@ func (s *Session) pathTimeout(now Time) {
 	})
 }
 
-// clingsTo reports whether a path that did not answer must be asked on: the peer speaks there, or has left the
-// path in use, so that there is no other way to it.
+// clingsTo reports whether a path that did not answer must be asked on: the client uses it, or may do so yet.
 //
 // spec: PATH-15
-func (s *Session) clingsTo(p *path) bool {
-	return p != s.paths.active && !p.validated && (p.heard.After(p.proof.asked) || s.leftByPeer())
-}
-
-// leftByPeer reports whether the peer has retired the name that it used on the path in use.
-func (s *Session) leftByPeer() bool {
-	id := s.paths.active.id
-	return id < s.ids.nextPath && s.ids.localFor(id) == nil
+func (s *Session) clingsTo(now Time, p *path) bool {
+	return p.id > s.paths.active.id && !p.validated && (p.used || now.Sub(p.heard) < silentPath)
 }
 
 // moveTimeout ends the claims of addresses that had their chances.

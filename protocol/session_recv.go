@@ -314,7 +314,7 @@ func (s *Session) handleControl(now Time, p *path, typ wire.FrameType, b []byte)
 		if n < 0 {
 			return n, nil
 		}
-		return n, s.handleRetireID(f, p)
+		return n, s.handleRetireID(now, f, p)
 	case wire.FrameAddressToken:
 		f, n := wire.ParseAddressToken(b)
 		if n >= 0 && s.role == client {
