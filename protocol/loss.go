@@ -236,7 +236,7 @@ func (l *lossState) commit(now Time, p *sentPacket, size int) {
 		l.mtu.probeSent(size)
 		l.pace.sent(now, min(size, l.mtu.current()))
 	case p.inFlight:
-		l.mtu.packetSent(size)
+		l.mtu.packetSent(now, size)
 		l.bytesInFlight += size
 		if p.latency {
 			l.latencyInFlight += size

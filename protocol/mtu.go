@@ -15,6 +15,9 @@ const (
 	// 5.1.1: PMTU_RAISE_TIMER). The least size that did not pass is tried first: the whole search has 180 kB where
 	// large sizes are allowed, which is 4 % of a game's messages in that time.
 	raiseInterval = 600 * time.Second
+	// settleTime is how long after its handshake a session that fills no datagram looks for larger ones: longer than a
+	// question and its answer take on most paths, and soon enough that a stream which begins later knows its path.
+	settleTime = 250 * time.Millisecond
 	// blackHoleBursts is how many separate bursts in which only large packets died make a black
 	// hole. One is chance, two are bad luck.
 	blackHoleBursts = 3
@@ -40,6 +43,7 @@ type mtuPhase uint8
 
 const (
 	mtuIdle     mtuPhase = iota // not started: the path is not proved
+	mtuWait                     // nothing was sent that asks for more than the base size
 	mtuStandard                 // the standard sizes are out
 	mtuSearch                   // one probe at a time between what passes and what does not
 	mtuDone                     // until the raise timer
@@ -59,7 +63,7 @@ type mtuState struct {
 	fails   uint8                     // losses of failed
 	failed  int                       // size whose first probe was lost
 	probing int                       // size in flight in the search or raise, 0: none
-	raiseAt Time                      // when to look for more
+	raiseAt Time                      // when to look for more; for the first time, if it waits
 	wanted  bool                      // full datagrams have left: larger ones would be filled too
 
 	hole blackHole
@@ -84,6 +88,31 @@ func (m *mtuState) setLimit(limit int) {
 	m.limit = max(limit, baseDatagram)
 	m.size = min(m.size, m.limit)
 	m.ceiling = m.limit + 1
+}
+
+// wait begins the search when something asks for it, or in a moment. Five probes from each end cost a session that was
+// opened for one question more than anything else of its handshake that is not cryptography.
+func (m *mtuState) wait(now Time) {
+	m.phase, m.raiseAt = mtuWait, now.Add(settleTime)
+	if m.wanted {
+		m.start(now)
+	}
+}
+
+// deadline is when timeout is due; 0: never.
+func (m *mtuState) deadline() Time {
+	if m.phase != mtuWait {
+		return 0
+	}
+	return m.raiseAt
+}
+
+// timeout begins the search of a session that has stayed.
+// spec: REL-27
+func (m *mtuState) timeout(now Time) {
+	if at := m.deadline(); !at.IsZero() && !now.Before(at) {
+		m.start(now)
+	}
 }
 
 // start begins the search, once the path is proved.
@@ -141,11 +170,17 @@ func (m *mtuState) candidate() int {
 	return (m.size + m.ceiling) / 2
 }
 
-// packetSent notes that a packet with data has left. Only full ones ask for the search beyond the standard sizes: a
-// probe of all that a loopback carries is 64 kB, and a thousand sessions that send small messages need none.
+// packetSent notes that a packet with data has left. Only full ones ask for the search, of which a probe of all that a
+// loopback carries is 64 kB: a thousand sessions that send small messages need none.
 // spec: REL-27
-func (m *mtuState) packetSent(size int) {
-	m.wanted = m.wanted || size >= m.size-m.size/nearlyFull
+func (m *mtuState) packetSent(now Time, size int) {
+	if m.wanted || size < m.size-m.size/nearlyFull {
+		return
+	}
+	m.wanted = true
+	if m.phase == mtuWait {
+		m.start(now)
+	}
 }
 
 // probeSent notes that a probe has left.

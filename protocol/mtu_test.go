@@ -26,7 +26,7 @@ func newSizePath(passes, limit int) *sizePath {
 
 // round sends a full packet and all probes that are wanted, and decides their fate a round trip later.
 func (p *sizePath) round() (sent []int) {
-	p.m.packetSent(p.m.current())
+	p.m.packetSent(p.now, p.m.current())
 	return p.idleRound()
 }
 
@@ -107,18 +107,51 @@ func TestLoopbackIsFoundInTwoRoundTrips(t *testing.T) {
 func TestWhoSendsNoFullDatagramsLooksForNoLargerOnes(t *testing.T) {
 	p := newSizePath(65487, 65487)
 	for range 3 {
-		p.m.packetSent(330)
+		p.m.packetSent(p.now, 330)
 		p.idleRound()
 	}
 	require.Equal(t, 1472, p.m.current(), "the standard sizes")
 	require.Equal(t, 5, p.probes)
-	p.m.packetSent(1472 * 7 / 8)
+	p.m.packetSent(p.now, 1472*7/8)
 	p.idleRound()
 	require.Equal(t, 65487, p.m.current())
 	p.m.reset(0, 65487)
 	p.m.start(p.now)
 	p.idleRound()
 	require.Empty(t, p.idleRound(), "another path, of which no more is asked so far")
+}
+
+// spec: REL-27
+func TestTheSearchOfANewSessionWaitsForAFullDatagramOrAMoment(t *testing.T) {
+	var m mtuState
+	m.reset(0, 65487)
+	m.wait(testStart)
+	m.packetSent(testStart, 1049)
+	_, ok := m.nextProbe(testStart)
+	require.False(t, ok)
+	m.packetSent(testStart, 1050)
+	size, ok := m.nextProbe(testStart)
+	require.True(t, ok)
+	require.Equal(t, 1252, size)
+
+	m.reset(0, 65487)
+	m.packetSent(testStart, 1200)
+	m.wait(testStart)
+	_, ok = m.nextProbe(testStart)
+	require.True(t, ok, "it left before the path was proved")
+
+	m.reset(0, 65487)
+	require.Zero(t, m.deadline())
+	m.wait(testStart)
+	at := m.deadline()
+	require.Equal(t, testStart.Add(settleTime), at)
+	m.timeout(at - 1)
+	_, ok = m.nextProbe(at)
+	require.False(t, ok)
+	m.timeout(at)
+	_, ok = m.nextProbe(at)
+	require.True(t, ok, "the session has stayed")
+	require.Zero(t, m.deadline())
 }
 
 func TestEveryPathIsFoundNearlyExactly(t *testing.T) {

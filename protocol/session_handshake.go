@@ -297,7 +297,7 @@ func (s *Session) confirm(now Time) {
 	s.confirmed = true
 	s.hs = nil
 	s.issueIDs()
-	s.confirmSize(now, s.paths.active)
+	s.paths.active.loss.mtu.wait(now)
 	s.events.push(Event{Kind: EventConfirmed})
 }
 
@@ -339,7 +339,7 @@ func newServer(now Time, cfg *Config, registry Registry, st *serverStart) (*Sess
 	s.control.token, s.control.addressToken = deliveryDue, &token
 	s.start(now)
 	s.confirmed = true
-	s.confirmSize(now, p)
+	p.loss.mtu.wait(now)
 	s.unissued = true
 	return s, nil
 }

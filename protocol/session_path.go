@@ -434,6 +434,7 @@ func (s *Session) theirs() *path {
 func (s *Session) pathTimeout(now Time) {
 	s.dropPaths(now, func(p *path) bool {
 		p.moveTimeout(now)
+		p.loss.mtu.timeout(now)
 		spent := p.proof.spent(now)
 		switch {
 		case spent && s.clingsTo(now, p):
@@ -472,6 +473,7 @@ func (s *Session) pathDeadline() Time {
 	var at Time
 	for _, p := range s.paths.list {
 		at = monotime.Earliest(at, p.expires)
+		at = monotime.Earliest(at, p.loss.mtu.deadline())
 		if p.proof.open {
 			at = monotime.Earliest(at, p.proof.due)
 		}

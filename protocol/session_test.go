@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -334,7 +335,8 @@ func TestMovingWithoutSpareIDsIsRefused(t *testing.T) {
 	require.Error(t, err)
 }
 
-func TestPathSizeIsFoundSoonAfterTheHandshake(t *testing.T) {
+// spec: REL-27
+func TestPathSizeIsFoundSoonAfterTheFirstFullDatagram(t *testing.T) {
 	p := newPair(t)
 	p.filter = func(_ bool, _ int, data []byte) int {
 		if len(data) > 1472 {
@@ -343,11 +345,47 @@ func TestPathSizeIsFoundSoonAfterTheHandshake(t *testing.T) {
 		return 1
 	}
 	p.connect()
+	p.say(strings.Repeat("?", 1200))
+	p.answer(strings.Repeat("!", 1200))
 	start := p.now
 	require.True(t, p.run(time.Second, func() bool {
 		return p.cs.Stats().MTU == 1472 && p.ss.Stats().MTU == 1472
 	}), "finds %d and %d", p.cs.Stats().MTU, p.ss.Stats().MTU)
 	require.LessOrEqual(t, p.now.Sub(start), 4*p.delay, "within two round trips")
+}
+
+// spec: REL-27
+func TestASessionOpenedForOneQuestionSendsNoSizeProbes(t *testing.T) {
+	p := newPair(t)
+	full := 0
+	p.filter = func(_ bool, _ int, data []byte) int {
+		if len(data) > baseDatagram {
+			full++
+		}
+		return 1
+	}
+	p.connect()
+	p.say("who is there?")
+	p.answer("me")
+	p.idle(settleTime - 10*p.delay)
+	require.Zero(t, full)
+	require.Equal(t, baseDatagram, p.cs.Stats().MTU)
+	require.Equal(t, baseDatagram, p.ss.Stats().MTU)
+	p.idle(20 * p.delay)
+	require.Equal(t, 1472, p.cs.Stats().MTU, "it stays, and what comes later may be more")
+	require.Equal(t, 1472, p.ss.Stats().MTU)
+}
+
+// spec: REL-27
+func TestAClientThatSendsBeforeItIsConfirmedLooksForItsSizeThen(t *testing.T) {
+	p := newPair(t)
+	require.True(t, p.run(time.Second, func() bool { return p.cs.Established() }))
+	_, err := p.cs.Stream0().Write(make([]byte, 1200))
+	require.NoError(t, err)
+	p.drain()
+	require.Equal(t, mtuIdle, p.cs.paths.active.loss.mtu.phase, "the path is not proved")
+	require.True(t, p.run(time.Second, func() bool { return p.cs.confirmed }))
+	require.True(t, p.run(4*p.delay, func() bool { return p.cs.Stats().MTU >= 1472 }), "finds %d", p.cs.Stats().MTU)
 }
 
 func TestLoopbackSizedDatagramsAreFound(t *testing.T) {

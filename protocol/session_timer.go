@@ -14,7 +14,7 @@ const (
 	TimerLoss            // declare packets lost, or probe
 	TimerAck             // a delayed acknowledgement is due
 	TimerPace            // the pacer lets the next packet go
-	TimerPath            // ask an address again, or forget a path
+	TimerPath            // ask an address again, forget a path, or look for its size
 	TimerKey             // forget the peer's previous key
 	TimerKeepAlive       // ping
 	TimerMessage         // the deadline of a message passes, or its play-out is due
