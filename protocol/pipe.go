@@ -5,10 +5,10 @@ import "sync"
 // A pipe holds the bytes of one direction of a stream by offset: those written and not yet
 // acknowledged at the sender, those arrived and not yet read at the receiver.
 //
-// Memory is for bytes held, never for an offset. Data lies in blocks of 8 kB, and a block exists
-// only while a byte of it was written and not discarded. A pipe with little in it keeps that in one
-// smaller block, so that thousands of streams with a few bytes each stay cheap. An empty pipe holds
-// no memory at all.
+// Memory is for bytes held, never for an offset. Data lies in blocks of 8 kB, or of 256 kB where there
+// is much of it, and a block exists only while a byte of it was written and not discarded. A pipe with
+// little in it keeps that in one smaller block, so that thousands of streams with a few bytes each stay
+// cheap. An empty pipe holds no memory at all.
 //
 // A pipe does not know which bytes were written: its user does, and reads no others.
 type pipe struct {
@@ -17,7 +17,8 @@ type pipe struct {
 
 	ring *ring  // nil while there is no block in it
 	held int32  // blocks in the ring
-	gone uint32 // bytes at the front of small that are discarded
+	gone uint16 // bytes at the front of small that are discarded
+	wide bool   // the next ring has wide blocks: those of the last one were needed
 
 	// small replaces the ring while everything in the pipe fits into it, from start-gone on.
 	small *block
@@ -28,20 +29,45 @@ type pipe struct {
 // block is a piece of pooled memory.
 type block struct{ data []byte }
 
-// ring is a pooled table of blocks. The block of offsets [i*blockSize, (i+1)*blockSize) is at position i
-// modulo the length, which is a power of two. Positions in holes are nil.
-type ring struct{ blocks []*block }
+// ring is a pooled table of blocks, all of 1<<shift bytes. The block of offsets [i<<shift, (i+1)<<shift) is at
+// position i modulo the length, which is a power of two. Positions in holes are nil.
+type ring struct {
+	blocks []*block
+	shift  uint8
+	from   uint64 // start of the pipe when it got the ring
+}
 
 func (r *ring) at(index uint64) **block { return &r.blocks[index&uint64(len(r.blocks)-1)] }
+
+// index returns the index of the block with an offset.
+func (r *ring) index(off uint64) uint64 { return off >> r.shift }
+
+// in returns where in its block an offset is.
+func (r *ring) in(off uint64) int { return int(off & (1<<r.shift - 1)) }
+
+// reaches reports whether there is a position for each block from start to end.
+func (r *ring) reaches(start, end uint64) bool {
+	return r.index(end)-r.index(start) < uint64(len(r.blocks))
+}
 
 const (
 	blockShift = 13
 	// blockSize amortises the pool over several packets and keeps the waste at the edges small.
 	blockSize = 1 << blockShift
+	wideShift = 18
+	// wideBlock has room for several packets of any size, so that most lie in one piece and can be sealed, or
+	// opened, where their data is kept.
+	wideBlock = 1 << wideShift
+	// wideFrom is how many bytes a pipe must hold to get wide blocks: half of one.
+	wideFrom = wideBlock / 2
+	// wideRoom is the memory that the session must have left for that, in bytes: where there is less, it is for
+	// many.
+	wideRoom = 4 * wideBlock
 	// minBlock is the smallest block: what a stream with a few bytes costs.
-	minBlock = 1 << 10
-	// blockClasses counts the sizes from minBlock to blockSize, each twice the one before.
-	blockClasses = 4
+	minShift = 10
+	minBlock = 1 << minShift
+	// blockClasses counts the sizes from minBlock to wideBlock, each twice the one before.
+	blockClasses = 9
 	// minRing is the length of the shortest ring: 32 kB of data in a piece.
 	minRing = 4
 	// ringClasses counts the lengths of rings that are pooled, each twice the one before. The longest
@@ -55,7 +81,7 @@ var (
 	ringPools  [ringClasses]sync.Pool
 )
 
-// blockClass returns the class of the smallest block that holds n bytes, n at most blockSize.
+// blockClass returns the class of the smallest block that holds n bytes, n at most wideBlock.
 func blockClass(n uint64) int {
 	class := 0
 	for n > minBlock<<class {
@@ -125,8 +151,13 @@ func (p *pipe) write(off uint64, data []byte) {
 	}
 	p.reserve(off, end)
 	p.end = max(p.end, end)
+	p.store(off, data)
+}
+
+// store copies data into blocks, which it gets from the pool where there are none.
+func (p *pipe) store(off uint64, data []byte) {
 	for len(data) > 0 {
-		n := copy(p.block(off >> blockShift).data[off&(blockSize-1):], data)
+		n := copy(p.block(p.ring.index(off)).data[p.ring.in(off):], data)
 		off += uint64(n)
 		data = data[n:]
 	}
@@ -165,38 +196,73 @@ func (p *pipe) growSmall(need uint64) bool {
 	} else {
 		p.small = nil
 		p.reserve(p.start, p.start)
-		for off := p.start; len(content) > 0; {
-			n := copy(p.block(off >> blockShift).data[off&(blockSize-1):], content)
-			off, content = off+uint64(n), content[n:]
-		}
+		p.store(p.start, content)
 	}
 	p.put(old)
 	return fits
 }
 
-// reserve makes the ring long enough for everything from start to end.
+// reserve makes the ring long enough for everything from start to end, of which the bytes from off on are new.
 func (p *pipe) reserve(off, end uint64) {
-	first, last := p.start>>blockShift, max(p.end, end)>>blockShift
+	added := end - off
+	end = max(p.end, end)
 	old := p.ring
-	if old != nil && last-first < uint64(len(old.blocks)) {
+	if old != nil && old.reaches(p.start, end) {
 		return
 	}
-	p.ring = getRing(ringClass(last - first + 1))
+	shift := p.nextShift(added)
+	p.ring = getRing(ringClass(end>>shift - p.start>>shift + 1))
+	p.ring.shift, p.ring.from = shift, p.start
 	if old == nil {
 		return
 	}
+	if p.ring.from = old.from; shift == old.shift {
+		p.move(old)
+	} else {
+		p.widen(old)
+	}
+	putRing(old)
+}
+
+// nextShift returns that of the next ring, to which so many bytes are added at once.
+func (p *pipe) nextShift(added uint64) uint8 {
+	if r := p.ring; r != nil && r.shift == wideShift {
+		return wideShift
+	}
+	much := p.wide || uint64(p.held)<<blockShift+added >= wideFrom
+	if much && (p.book == nil || p.book.room() >= wideRoom) {
+		return wideShift
+	}
+	return blockShift
+}
+
+// move takes the blocks of a shorter ring over.
+func (p *pipe) move(old *ring) {
+	first := old.index(p.start)
 	for i := first; i < first+uint64(len(old.blocks)); i++ {
 		from := old.at(i)
 		*p.ring.at(i), *from = *from, nil
 	}
-	putRing(old)
+}
+
+// widen copies the blocks of a ring into those of a wide one.
+func (p *pipe) widen(old *ring) {
+	p.held = 0
+	first := old.index(p.start)
+	for i := first; i < first+uint64(len(old.blocks)); i++ {
+		if from := old.at(i); *from != nil {
+			p.store(i<<blockShift, (*from).data)
+			p.put(*from)
+			*from = nil
+		}
+	}
 }
 
 // block returns the block with an index, which it gets from the pool if the index is a hole.
 func (p *pipe) block(index uint64) *block {
 	at := p.ring.at(index)
 	if *at == nil {
-		*at = p.get(blockClasses - 1)
+		*at = p.get(int(p.ring.shift) - minShift)
 		p.held++
 	}
 	return *at
@@ -208,8 +274,8 @@ func (p *pipe) view(off uint64) []byte {
 		base := p.smallBase()
 		return p.small.data[off-base : p.end-base]
 	}
-	in := off & (blockSize - 1)
-	return (*p.ring.at(off >> blockShift)).data[in:min(blockSize, in+p.end-off)]
+	in, data := p.ring.in(off), (*p.ring.at(p.ring.index(off))).data
+	return data[in:min(uint64(len(data)), uint64(in)+p.end-off)]
 }
 
 // appendTo appends n bytes from off on to b. They were written before.
@@ -227,11 +293,14 @@ func (p *pipe) appendTo(b []byte, off uint64, n int) []byte {
 // around returns the n bytes from off on, which were written before, together with the room bytes before them in
 // memory, whatever those are. It returns nil when they do not lie together in one block.
 func (p *pipe) around(off uint64, room, n int) []byte {
-	in := int(off & (blockSize - 1))
-	if p.held == 0 || in < room || in+n > blockSize {
+	if p.held == 0 {
 		return nil
 	}
-	return (*p.ring.at(off >> blockShift)).data[in-room : in+n]
+	in := p.ring.in(off)
+	if in < room || in+n > 1<<p.ring.shift {
+		return nil
+	}
+	return (*p.ring.at(p.ring.index(off))).data[in-room : in+n]
 }
 
 // read copies bytes from start on into dst and discards them. They were written before.
@@ -261,11 +330,11 @@ func (p *pipe) discard(off uint64) {
 		return
 	}
 	if p.held > 0 {
-		for i := p.start >> blockShift; i < off>>blockShift; i++ {
+		for i := p.ring.index(p.start); i < p.ring.index(off); i++ {
 			p.free(i)
 		}
 	} else {
-		p.gone += uint32(off - p.start)
+		p.gone += uint16(off - p.start)
 	}
 	p.start = off
 }
@@ -278,7 +347,7 @@ func (p *pipe) truncate(off uint64) {
 		return
 	}
 	if p.held > 0 {
-		for i := (off-1)>>blockShift + 1; i <= (p.end-1)>>blockShift; i++ {
+		for i := p.ring.index(off-1) + 1; i <= p.ring.index(p.end-1); i++ {
 			p.free(i)
 		}
 	}
@@ -304,6 +373,7 @@ func (p *pipe) release() {
 		p.free(uint64(i))
 	}
 	if p.ring != nil {
+		p.wide = p.ring.shift == wideShift && p.end-p.ring.from >= blockSize
 		putRing(p.ring)
 		p.ring = nil
 	}
@@ -311,7 +381,10 @@ func (p *pipe) release() {
 
 // memory returns the bytes of the blocks that the pipe holds.
 func (p *pipe) memory() int {
-	n := int(p.held) * blockSize
+	n := 0
+	if p.ring != nil {
+		n = int(p.held) << p.ring.shift
+	}
 	if p.small != nil {
 		n += len(p.small.data)
 	}

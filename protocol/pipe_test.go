@@ -52,6 +52,49 @@ func TestPipeMemoryIsForBytesHeld(t *testing.T) {
 	require.Nil(t, p.ring)
 }
 
+func TestPipeTakesWideBlocksForMuchData(t *testing.T) {
+	var p pipe
+	p.write(0, make([]byte, wideFrom-1))
+	require.Equal(t, wideFrom, p.memory())
+	require.Nil(t, p.around(blockSize-10, 10, 20), "packets end where a block does")
+	p.write(wideFrom-1, pattern(wideFrom-1, 2))
+	require.Equal(t, wideBlock, p.memory())
+	require.Equal(t, pattern(wideFrom-1, 2), p.around(wideFrom-1, 10, 2)[10:])
+	require.Len(t, p.around(blockSize-10, 10, 1<<16), 10+1<<16, "packets of any size lie in one")
+	p.write(wideBlock-5, pattern(wideBlock-5, 10))
+	require.Equal(t, 2*wideBlock, p.memory())
+	require.Equal(t, pattern(wideBlock-5, 10), p.appendTo(nil, wideBlock-5, 10))
+	p.discard(wideBlock)
+	require.Equal(t, wideBlock, p.memory())
+	p.discard(wideBlock + 5)
+	require.Zero(t, p.memory())
+
+	p.write(p.end, []byte("x"))
+	require.Equal(t, minBlock, p.memory(), "a little data takes a small block all the same")
+	p.write(p.end, make([]byte, blockSize))
+	require.Equal(t, wideBlock, p.memory(), "more does not wait for much")
+	p.discard(p.end)
+	p.write(p.end, make([]byte, blockSize/2+1))
+	p.discard(p.end)
+	p.write(p.end, make([]byte, blockSize))
+	require.LessOrEqual(t, p.memory(), 2*blockSize, "until there was little")
+}
+
+func TestPipeTakesWideBlocksForBytesAndNotForOffsets(t *testing.T) {
+	var p pipe
+	for i := range uint64(wideFrom/blockSize - 1) {
+		p.write(i<<20, []byte("x"))
+	}
+	require.Equal(t, (wideFrom/blockSize-1)*blockSize, p.memory(), "each byte has a block of its own")
+}
+
+func TestPipeTakesNoWideBlocksWhereMemoryIsShort(t *testing.T) {
+	p := pipe{book: &memoryBook{most: wideRoom - 1, bounded: true}}
+	p.write(0, make([]byte, 2*wideBlock))
+	require.Equal(t, 2*wideBlock, p.memory())
+	require.Nil(t, p.around(blockSize-10, 10, 20))
+}
+
 // pipeModel is a pipe as a plain slice.
 type pipeModel struct {
 	base    uint64 // offset of bytes[0]
@@ -79,7 +122,7 @@ func TestPipeAgreesWithASlice(t *testing.T) {
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"write": func(t *rapid.T) {
-				n := rapid.SampledFrom([]int{1, 10, 1000, 1200, 3000, 9000, 20_000}).Draw(t, "n")
+				n := rapid.SampledFrom([]int{1, 10, 1000, 1200, 3000, 9000, 20_000, wideFrom}).Draw(t, "n")
 				off := p.end
 				if rapid.Bool().Draw(t, "elsewhere") {
 					off = p.start + uint64(rapid.IntRange(0, 30_000).Draw(t, "off"))
@@ -111,6 +154,12 @@ func TestPipeAgreesWithASlice(t *testing.T) {
 					n++
 				}
 				check(m.base+uint64(i), n)
+				if n == 0 {
+					return
+				}
+				if lent := p.around(m.base+uint64(i), 1, n); lent != nil {
+					require.True(t, bytes.Equal(m.bytes[i:i+n], lent[1:]), "%d bytes at %d in one piece", n, m.base+uint64(i))
+				}
 			},
 		})
 		p.discard(p.end)
