@@ -133,12 +133,21 @@ func (k *PacketKey) SealFrom(header, plain []byte, path uint32, pn uint64) []byt
 //
 // spec: PROT-8
 func (k *PacketKey) Open(buf []byte, hdrLen int, path uint32, pn uint64) ([]byte, error) {
+	return k.OpenInto(nil, buf, hdrLen, path, pn)
+}
+
+// OpenInto is Open with the plaintext in dst, which is as long and must not overlap buf; nil: where it lies. On failure dst
+// is undefined, and buf as it came.
+func (k *PacketKey) OpenInto(dst, buf []byte, hdrLen int, path uint32, pn uint64) ([]byte, error) {
 	if len(buf) < hdrLen+TagSize {
 		return nil, ErrPacketTooShort
 	}
+	if dst == nil {
+		dst = buf[hdrLen:]
+	}
 	k.ready()
 	k.setNonce(path, pn)
-	plain, err := k.aead.Open(buf[hdrLen:hdrLen], k.nonce[:], buf[hdrLen:], buf[:hdrLen])
+	plain, err := k.aead.Open(dst[:0], k.nonce[:], buf[hdrLen:], buf[:hdrLen])
 	if err != nil {
 		return nil, ErrOpen
 	}

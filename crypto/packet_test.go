@@ -88,6 +88,35 @@ func TestPacketsAreSealedWhereTheyLie(t *testing.T) {
 	}
 }
 
+func TestPacketsAreOpenedWhereTheirPlaintextShallLie(t *testing.T) {
+	for _, suite := range bothSuites {
+		p := newPair(t, suite)
+		packet := p.seal(0, 1, "frames")
+		pnLen, _, phase, err := p.recv.Unmask(packet, testPNOff)
+		require.NoError(t, err)
+		dst := make([]byte, len("frames"))
+		plain, updated, err := p.recv.OpenPacketInto(dst, packet, testPNOff, pnLen, phase, 0, 1)
+		require.NoError(t, err)
+		require.False(t, updated)
+		require.Equal(t, "frames", string(plain))
+		require.True(t, p.recv.Resting())
+		require.NotSame(t, &dst[0], &plain[0], "after a rest it is opened where it lies")
+		_, _, err = p.recv.OpenPacketInto(dst, packet, testPNOff, pnLen, phase, 0, 2)
+		require.ErrorIs(t, err, ErrOpen)
+		require.False(t, p.recv.Resting(), "which ends with what does not open at once")
+
+		packet = p.seal(0, 3, "others")
+		pnLen, _, phase, err = p.recv.Unmask(packet, testPNOff)
+		require.NoError(t, err)
+		came := bytes.Clone(packet)
+		plain, _, err = p.recv.OpenPacketInto(dst, packet, testPNOff, pnLen, phase, 0, 3)
+		require.NoError(t, err)
+		require.Equal(t, "others", string(plain))
+		require.Same(t, &dst[0], &plain[0])
+		require.Equal(t, came, packet, "the packet stays as it came")
+	}
+}
+
 // A stateless reset is found by its last 16 bytes, after opening it has failed.
 func TestAFailedOpeningLeavesTheLast16BytesAlone(t *testing.T) {
 	for _, suite := range bothSuites {

@@ -77,6 +77,14 @@ func (r *Receiver) Unmask(buf []byte, pnOff int) (pnLen int, truncated uint32, p
 //
 // spec: PROT-13 PROT-14
 func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uint32, pn uint64) (plain []byte, updated bool, err error) {
+	return r.OpenPacketInto(nil, buf, pnOff, pnLen, phase, path, pn)
+}
+
+// OpenPacketInto is OpenPacket with the plaintext in dst, which is as long and lies elsewhere; what buf holds then stays
+// as it is. If dst is nil, or after a rest, the plaintext lies within buf all the same. On failure dst is undefined.
+//
+// spec: PROT-13 PROT-14
+func (r *Receiver) OpenPacketInto(dst, buf []byte, pnOff, pnLen int, phase bool, path uint32, pn uint64) (plain []byte, updated bool, err error) {
 	if r.Resting() {
 		if plain, ok := r.openQuiet(buf, pnOff+pnLen, phase, path, pn); ok {
 			return plain, false, nil
@@ -84,7 +92,7 @@ func (r *Receiver) OpenPacket(buf []byte, pnOff, pnLen int, phase bool, path uin
 		r.wake()
 	}
 	which := r.which(phase, path, pn)
-	plain, err = r.keys[which].Open(buf, pnOff+pnLen, path, pn)
+	plain, err = r.keys[which].OpenInto(dst, buf, pnOff+pnLen, path, pn)
 	if err != nil {
 		r.failures++ // spec: PROT-16
 		return nil, false, err

@@ -154,10 +154,10 @@ func (p *pipe) write(off uint64, data []byte) {
 	p.store(off, data)
 }
 
-// store copies data into blocks, which it gets from the pool where there are none.
+// store copies data into blocks, which it gets from the pool where there are none. Data that landed there stays.
 func (p *pipe) store(off uint64, data []byte) {
 	for len(data) > 0 {
-		n := copy(p.block(p.ring.index(off)).data[p.ring.in(off):], data)
+		n := put(p.block(p.ring.index(off)).data[p.ring.in(off):], data)
 		off += uint64(n)
 		data = data[n:]
 	}

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"github.com/godwit-net/godwit/crypto"
 	"github.com/godwit-net/godwit/protocol/wire"
 )
 
@@ -77,9 +78,13 @@ func (s *Session) handleShort(now Time, d *Datagram) {
 	}
 	pn := wire.DecodePacketNumber(expected, truncated, pnLen)
 	fresh := p.replay.Check(pn)
-	size := len(d.Data)
-	payload, updated, err := s.keys.recv.OpenPacket(d.Data, pnOff, pnLen, phase, uint32(p.id), pn)
+	var land landing
+	if fresh && pn == expected && s.state == stateEstablished && s.repair == nil {
+		land.expect(&s.streams, len(d.Data)-pnOff-pnLen-crypto.TagSize)
+	}
+	payload, updated, err := s.keys.recv.OpenPacketInto(land.memory, d.Data, pnOff, pnLen, phase, uint32(p.id), pn)
 	if err != nil {
+		land.clear()
 		s.stats.Dropped.Forged++ // spec: ERR-5
 		s.checkKeyLimits(now)
 		s.checkReset(now, d)
@@ -98,11 +103,13 @@ func (s *Session) handleShort(now Time, d *Datagram) {
 	if updated {
 		s.peerUpdatedKey(now)
 	}
-	s.handlePacket(now, d, p, pn, payload, size)
+	payload, data := land.take(d.Data[pnOff+pnLen:], payload)
+	s.handlePacket(now, d, p, pn, payload, land.stream, data)
 }
 
-// handlePacket takes an authentic packet that was not seen before.
-func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payload []byte, size int) {
+// handlePacket takes an authentic packet that was not seen before. If data is not nil, it is all of the packet: the next
+// of a stream.
+func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payload []byte, stream *Stream, data []byte) {
 	p.noteArrival(pn)
 	newest := !p.received || pn > p.largest
 	if newest {
@@ -125,7 +132,14 @@ func (s *Session) handlePacket(now Time, d *Datagram, p *path, pn uint64, payloa
 	s.confirm(now)
 	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
 	kinds := frameKinds{place: packetPlace{p.id, pn}}
-	if err := s.handleFrames(now, &d.Addr, p, payload, &kinds); err != nil {
+	var err error
+	if data != nil {
+		kinds.eliciting, kinds.stream, kinds.plain, kinds.data = true, true, true, true
+		err = stream.handleData(stream.recv.ready, data, false)
+	} else {
+		err = s.handleFrames(now, &d.Addr, p, payload, &kinds)
+	}
+	if err != nil {
 		s.fail(now, err)
 		return
 	}

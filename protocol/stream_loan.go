@@ -53,7 +53,7 @@ func (s *Stream) fill(data []byte) []byte {
 		return data
 	}
 	buf := r.loan.buf
-	n := copy(buf[len(buf):cap(buf)], data)
+	n := put(buf[len(buf):cap(buf)], data)
 	if n == 0 {
 		return data
 	}

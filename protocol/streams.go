@@ -45,8 +45,9 @@ type streamsState struct {
 
 	// Receiving: all streams together.
 	window   recvWindow
-	received uint64 // sum of the highest offsets of all streams; at most window.limit
-	gaps     int    // in all streams
+	received uint64  // sum of the highest offsets of all streams; at most window.limit
+	gaps     int     // in all streams
+	last     *Stream // to which the last STREAM frame belonged, if it is not forgotten
 
 	// The packet that is being made, for messages.
 	packets   uint64    // counts packets
@@ -54,6 +55,9 @@ type streamsState struct {
 	tail      tailFrame // the last MESSAGE frame with a length
 	urgent    bool      // it has a message that the receiver acknowledges at once
 	patient   bool      // all of its data is in messages that are not sent again: nobody waits to hear of them
+
+	steady    bool // the last two STREAM frames belonged to one stream
+	finishing bool
 
 	// Sending: all streams together.
 	max         uint64 // the peer's limit; only grows
@@ -64,8 +68,7 @@ type streamsState struct {
 
 	counted *streamCounts // nil until there is a stream other than stream 0
 
-	finishing bool
-	err       error // how the session ended
+	err error // how the session ended
 }
 
 // kinds are bidirectional (0) and unidirectional (1) streams.
@@ -312,6 +315,8 @@ func (t *streamsState) handleStream(f wire.StreamFrame) error {
 	if s == nil {
 		return err
 	}
+	t.steady = s == t.last
+	t.last = s
 	return s.handleData(f.Offset, f.Data, f.Fin)
 }
 
@@ -413,6 +418,9 @@ func (t *streamsState) consumed(n uint64) {
 func (t *streamsState) forget(s *Stream) {
 	s.forgotten = true
 	t.sched.remove(&s.lane)
+	if s == t.last {
+		t.last = nil
+	}
 	if s.id != 0 {
 		delete(t.table, s.id)
 		t.book.add(-streamMemory)
