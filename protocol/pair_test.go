@@ -119,7 +119,7 @@ func (p *pair) drain() {
 
 func (p *pair) drainSession(s *Session, toServer bool) {
 	for range 100_000 {
-		b, m, ok := s.AppendDatagram(p.now, nil)
+		b, m, ok := s.AppendDatagram(p.now, make([]byte, 0, min(p.more, 1)<<16))
 		if !ok {
 			break
 		}

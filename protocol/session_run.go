@@ -31,6 +31,28 @@ func (s *Session) AppendMore(now Time, b []byte, meta Meta, size, max int) (out 
 	return b, n
 }
 
+// appendFull appends a packet that is full of data of one stream, if nothing else is to be said: the first of a run.
+func (s *Session) appendFull(now Time, b []byte, p *path) ([]byte, Meta, bool) {
+	size := p.loss.datagramSize()
+	meta := Meta{Addr: p.addr, ECN: p.loss.sendECN()}
+	if cap(b)-len(b) < size || !s.mayRun(now, meta, size) || !s.keepsRunning(now, p, meta.ECN, size) {
+		return b, Meta{}, false
+	}
+	stream := s.streams.nextBulk(size)
+	if stream == nil {
+		return b, Meta{}, false
+	}
+	s.paceUntil = 0
+	s.streams.setPath(now, p.loss.rtt.smoothed, p.loss.window())
+	b = s.appendBulk(now, b, p, stream, meta.ECN, size)
+	s.idle.sent(now)
+	s.idle.wake(now)
+	s.keys.used = true
+	p.loss.boundUnanswered((*sentHandler)(s))
+	s.stats.PacketsSent++
+	return b, meta, true
+}
+
 // EndsWithin reports whether the stream that is next is the only one that waits and has at most n bytes to send: an owner
 // that makes datagrams in batches may take them along.
 func (s *Session) EndsWithin(n int) bool {

@@ -126,6 +126,9 @@ func (s *Session) appendDatagram(now Time, b []byte) ([]byte, Meta, bool) {
 			return b, meta, ok
 		}
 	}
+	if b, meta, ok := s.appendFull(now, b, p); ok {
+		return b, meta, ok
+	}
 	if b, meta, ok := s.appendPacket(now, b, p); ok {
 		return b, meta, ok
 	}
