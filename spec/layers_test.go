@@ -38,7 +38,7 @@ var layers = []layer{
 	{folder: "conn", own: []string{"conn/udp", "protocol", "protocol/...", "crypto", "crypto/handshake"}, foreign: []string{"golang.org/x/sys", "golang.org/x/net"},
 		why: "conn is a thin shell; tools' dependencies never reach it"},
 	{folder: "bench/kernel", own: []string{"bench", "bench/...", "conn", "crypto", "protocol/..."}, foreign: []string{"golang.org/x/sys"}, why: "a program that measures as package bench does"},
-	{folder: "bench/scale", own: []string{"conn", "crypto"}, foreign: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "a program that measures as package bench does"},
+	{folder: "bench/scale", own: []string{"bench/alarm", "conn", "crypto"}, foreign: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "a program that measures as package bench does"},
 	{folder: "bench/realtime/sockets", own: []string{"bench", "bench/..."}, why: "a program that measures as package bench does"},
 	{folder: "bench/profile", own: []string{"bench", "bench/...", "conn", "crypto"}, why: "a program that measures as package bench does"},
 	{folder: "bench", own: []string{"bench/...", "conn", "conn/...", "protocol", "protocol/...", "crypto"}, foreign: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys"}, why: "measurements use the library as others do"},

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/godwit-net/godwit/bench/alarm"
 	"github.com/godwit-net/godwit/conn"
 )
 
@@ -116,7 +117,9 @@ func hostGame(l *conn.Listener, sessions []*conn.Session, begin, length time.Dur
 	rooms := (len(sessions) + roomSize - 1) / roomSize
 	cpu, datagrams := processorTime(), datagramsSent(sessions)
 	next := newPlan(begin, rooms)
-	for now := monotonic(); now < w.to; now = monotonic() {
+	looks := newLooks()
+	defer looks.close()
+	for now := alarm.Now(); now < w.to; now = alarm.Now() {
 		got.receive(batch, l.ReceiveBatch)
 		for room, due, ok := next.due(now); ok; room, due, ok = next.due(now) {
 			for _, s := range sessions[room*roomSize : min((room+1)*roomSize, len(sessions))] {
@@ -124,10 +127,10 @@ func hostGame(l *conn.Listener, sessions []*conn.Session, begin, length time.Dur
 			}
 			l.Flush()
 		}
-		time.Sleep(poll)
+		looks.next()
 	}
 	cpu, datagrams = processorTime()-cpu, datagramsSent(sessions)-datagrams
-	for end := monotonic() + settle; monotonic() < end; time.Sleep(poll) {
+	for end := alarm.Now() + settle; alarm.Now() < end; looks.next() {
 		got.receive(batch, l.ReceiveBatch)
 	}
 	result := sideOf(sent, got)

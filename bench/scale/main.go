@@ -9,7 +9,7 @@
 // Players of a game, with -game: each sends an input of 32 bytes 20 times a second, reliable and in order, at a moment
 // of its own; the server sends everyone in a room of 100 a snapshot of 300 bytes 20 times a second, each room at a
 // moment of its own. What counts is how late a message is: from when the plan has it leave until the application at
-// the other end has it. Both ends look every millisecond.
+// the other end has it. Both ends look every half a millisecond.
 //
 // RESULTS.md has figures of games. What it is: the figures of whole processes, as an operator sees them. What it is not: a test; package conn has
 // those, about the heap alone. `make scale` runs it.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/godwit-net/godwit/bench/alarm"
 	"github.com/godwit-net/godwit/conn"
 	"github.com/godwit-net/godwit/crypto"
 )
@@ -45,7 +46,7 @@ func bePlayers(ctx context.Context, server, key string, n int, length time.Durat
 		}
 		sessions = append(sessions, some...)
 	}
-	begin := monotonic() + ready
+	begin := alarm.Now() + ready
 	fmt.Println(int64(begin))
 	r := play(endpoints, sessions, begin, length)
 	return json.NewEncoder(os.Stdout).Encode(r)
@@ -58,9 +59,12 @@ func play(endpoints []*conn.Endpoint, sessions []*conn.Session, begin, length ti
 	batch, input := make([]conn.Received, 512), make([]byte, inputSize)
 	cpu, datagrams := processorTime(), datagramsSent(sessions)
 	next := newPlan(begin, len(sessions))
+	looks := newLooks()
+	defer looks.close()
 	// Those who are due at about the same time do not share a socket.
-	order := func(i int) *conn.Session { return sessions[i*stride(len(sessions))%len(sessions)] }
-	for now := monotonic(); now < w.to; now = monotonic() {
+	step := stride(len(sessions))
+	order := func(i int) *conn.Session { return sessions[i*step%len(sessions)] }
+	for now := alarm.Now(); now < w.to; now = alarm.Now() {
 		for _, e := range endpoints {
 			got.receive(batch, e.ReceiveBatch)
 		}
@@ -70,10 +74,10 @@ func play(endpoints []*conn.Endpoint, sessions []*conn.Session, begin, length ti
 		for _, e := range endpoints {
 			e.Flush()
 		}
-		time.Sleep(poll)
+		looks.next()
 	}
 	cpu, datagrams = processorTime()-cpu, datagramsSent(sessions)-datagrams
-	for end := monotonic() + settle; monotonic() < end; time.Sleep(poll) {
+	for end := alarm.Now() + settle; alarm.Now() < end; looks.next() {
 		for _, e := range endpoints {
 			got.receive(batch, e.ReceiveBatch)
 		}

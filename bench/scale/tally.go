@@ -8,8 +8,7 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"golang.org/x/sys/unix"
-
+	"github.com/godwit-net/godwit/bench/alarm"
 	"github.com/godwit-net/godwit/conn"
 )
 
@@ -26,20 +25,13 @@ const (
 	period       = time.Second / hz
 	roomSize     = 100 // players whose snapshots are due at the same time
 	// poll is how often both ends look for what came and what is due.
-	poll = time.Millisecond
+	poll = 500 * time.Microsecond
 	// warmUp is how long the game runs before anything counts, settle how long stragglers are waited for at its end.
 	warmUp = 2 * time.Second
 	settle = time.Second
 	// longest is the largest latency that is told apart.
 	longest = 10 * time.Second
 )
-
-// monotonic is a clock that all processes of the machine share.
-func monotonic() time.Duration {
-	var ts unix.Timespec
-	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // cannot fail
-	return time.Duration(ts.Nano())
-}
 
 // window is when messages are due that count.
 type window struct{ from, to time.Duration }
@@ -74,7 +66,7 @@ func (t *tally) send(s *conn.Session, b []byte, due time.Duration, o conn.Messag
 func (t *tally) receive(batch []conn.Received, take func([]conn.Received) int) {
 	for n := len(batch); n == len(batch); {
 		n = take(batch)
-		now := monotonic()
+		now := alarm.Now()
 		for i := range batch[:n] {
 			if due := time.Duration(binary.BigEndian.Uint64(batch[i].Data)); t.counts(due) {
 				_ = t.late.RecordValue(min(max((now-due).Microseconds(), 1), longest.Microseconds())) // it is inside
@@ -112,4 +104,28 @@ func datagramsSent(sessions []*conn.Session) (n uint64) {
 		n += s.Stats().DatagramsSent
 	}
 	return n
+}
+
+// looks is the rhythm in which an end looks.
+type looks struct {
+	alarm *alarm.Alarm
+	last  time.Duration
+}
+
+func newLooks() *looks {
+	a, err := alarm.New()
+	if err != nil {
+		panic("BUG: " + err.Error()) // every Linux has these timers
+	}
+	return &looks{alarm: a, last: alarm.Now()}
+}
+
+func (l *looks) close() { _ = l.alarm.Close() }
+
+// next waits until poll after the last look, or not at all when that is over.
+func (l *looks) next() {
+	if err := l.alarm.Wait(l.last + poll); err != nil {
+		panic("BUG: " + err.Error()) // nobody else has the timer
+	}
+	l.last = alarm.Now()
 }

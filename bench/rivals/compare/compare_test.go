@@ -119,6 +119,29 @@ func TestTheHighestSizeIsFound(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
+func TestASizeIsKeptUpWithInTwoTriesOfThree(t *testing.T) {
+	for tries, want := range map[string]struct {
+		kept  float64
+		tried int
+	}{"gg": {2, 2}, "gbg": {3, 3}, "bgg": {3, 3}, "bb": {0, 2}, "bgb": {0, 3}, "gbb": {0, 3}} {
+		n := 0
+		got, err := mostly(func() (Sample, error) {
+			n++
+			s := Sample{"up_p99_ms": 1, "down_p99_ms": 1, "try": float64(n)}
+			if tries[n-1] == 'b' {
+				s["up_p99_ms"] = gameQueueing + 1
+			}
+			return s, nil
+		})
+		require.NoError(t, err)
+		require.Equal(t, want.tried, n, tries)
+		require.Equal(t, want.kept, got["try"], tries)
+		require.Equal(t, want.kept > 0, keepsUp(got), tries)
+	}
+	_, err := mostly(func() (Sample, error) { return nil, io.ErrUnexpectedEOF })
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
 func TestAServerThatDoesNotKeepUpIsSeen(t *testing.T) {
 	good := func() Sample { return Sample{"up_p99_ms": 4.9, "down_p99_ms": 4.9, "up_lost_percent": 0.1} }
 	require.True(t, keepsUp(good()))

@@ -1,10 +1,8 @@
 package compare
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,9 +16,9 @@ const (
 	roomSize     = 100
 	inputSize    = 32
 	snapshotSize = 300
-	// gamePoll is how long who works in ticks waits before it looks for messages again. Timers of an idle process are
-	// a ms late, those of a busy one are not.
-	gamePoll   = 200 * time.Microsecond
+	// gameGrain is how long who says something, or works in ticks, lets go by until it looks again: what is due meanwhile
+	// leaves together. A process that is thousands of players would else do little but wake up.
+	gameGrain  = 500 * time.Microsecond
 	gameWarmUp = time.Second
 	// gameGrace is how long after the game messages of it may still leave, and then arrive.
 	gameGrace = 500 * time.Millisecond
@@ -44,14 +42,14 @@ func gameWorkloads() []*Workload {
 		{
 			Name: "game", Text: text + "; 1,000 sessions",
 			Columns: []Column{
-				{"up_p50_ms", "up p50 ms", noRatio}, {"up_p99_ms", "up p99 ms", lower}, {"up_lost_percent", "lost %", noRatio},
-				{"down_p50_ms", "down p50 ms", noRatio}, {"down_p99_ms", "down p99 ms", lower}, {"down_lost_percent", "lost %", noRatio},
+				{"up_p50_ms", "up p50 ms", noRatio}, {"up_p99_ms", "up p99 ms", lower}, {"up_late_ms", "woke late, p99 ms", noRatio}, {"up_lost_percent", "lost %", noRatio},
+				{"down_p50_ms", "down p50 ms", noRatio}, {"down_p99_ms", "down p99 ms", lower}, {"down_late_ms", "woke late, p99 ms", noRatio}, {"down_lost_percent", "lost %", noRatio},
 				{"server_percent", "server CPU %", lower}, {"clients_percent", "clients CPU %", lower},
 			},
 			Links: []string{Loopback}, Duration: 3 * time.Second, Sessions: 1000, fits: gamers, apart: game,
 		},
 		{
-			Name: "game-max", Text: fmt.Sprintf("%s; the highest number of sessions, of %v, with p99 below %v ms and at most %v %% lost both ways", text, gameSizes, gameQueueing, gameLost),
+			Name: "game-max", Text: fmt.Sprintf("%s; the highest number of sessions, of %v, with p99 below %v ms and at most %v %% lost both ways in two tries of three", text, gameSizes, gameQueueing, gameLost),
 			Columns: []Column{
 				{"sessions", "sessions", higher}, {"up_p99_ms", "up p99 ms there", noRatio}, {"down_p99_ms", "down p99 ms", noRatio},
 				{"server_percent", "server CPU %", noRatio}, {"clients_percent", "clients CPU %", noRatio},
@@ -76,6 +74,8 @@ type played struct {
 	P50MS    float64       `json:"p50_ms"`
 	P99MS    float64       `json:"p99_ms"`
 	CPU      time.Duration `json:"cpu"` // while it counts
+	// LateMS is the p99 of how late this end woke up to send, without what sending before took.
+	LateMS float64 `json:"late_ms"`
 }
 
 // inputs is what one end receives.
@@ -90,9 +90,11 @@ type inputs struct {
 func (in *inputs) receive(ctx context.Context, end any, sessions []transport.Session, class transport.Class) {
 	if t, ok := end.(transport.Ticker); ok {
 		go func() {
+			turns := newTurns()
+			defer turns.close()
 			for ctx.Err() == nil {
 				t.ReceiveBatch(in.take)
-				_ = sleep(ctx, gamePoll)
+				turns.await(0)
 			}
 		}()
 		return
@@ -119,65 +121,15 @@ func (in *inputs) take(b []byte) {
 	}
 }
 
-func (in *inputs) result(sent int64, cpu time.Duration) *played {
+func (in *inputs) result(sent int64, late *histogram, cpu time.Duration) *played {
 	p := &played{Sent: sent, Received: in.received.Load(), CPU: cpu}
+	if late.count() > 0 {
+		p.LateMS = late.at(99)
+	}
 	if p.Received > 0 { // JSON has no NaN
 		p.P50MS, p.P99MS = in.took.at(50), in.took.at(99)
 	}
 	return p
-}
-
-// ticker says something to many sessions, each at a phase of its own.
-type ticker struct {
-	play
-	sessions []transport.Session
-	phase    func(i int) time.Duration
-	class    transport.Class
-	size     int
-	end      any // a transport.Ticker, which sends a turn at once, or not
-}
-
-// run sends until the end of the game. It is as late as timers are, or as sending takes too long.
-func (t *ticker) run(ctx context.Context) (sent int64) {
-	type due struct {
-		at      time.Duration
-		session transport.Session
-	}
-	order := make([]due, len(t.sessions))
-	for i, s := range t.sessions {
-		order[i] = due{now() + t.phase(i), s}
-	}
-	slices.SortStableFunc(order, func(a, b due) int { return cmp.Compare(a.at, b.at) })
-	all, turns := t.end.(transport.Ticker)
-	flush := func() {
-		if turns {
-			all.Flush()
-		}
-	}
-	defer flush()
-	buf := make([]byte, t.size)
-	number := uint64(0)
-	for i := 0; ; i = (i + 1) % len(order) {
-		d := &order[i]
-		if d.at >= t.End {
-			return sent
-		}
-		if wait := d.at - now(); wait > 0 {
-			flush()
-			if sleep(ctx, wait) != nil {
-				return sent
-			}
-		}
-		if t.counts(d.at) {
-			sent++
-		}
-		if now() < t.End+gameGrace { // what is later yet is lost
-			stamp(buf, number, d.at)
-			number++
-			_ = d.session.SendMessage(buf, t.class, turns) // what is refused is lost, too
-		}
-		d.at += gameStep
-	}
 }
 
 // welcome takes all players and what they say.
@@ -212,10 +164,11 @@ func (h *house) play(ctx context.Context, server transport.Server, p *play) *pla
 func playOut(ctx context.Context, in *inputs, t *ticker) *played {
 	var cpu atomic.Int64
 	time.AfterFunc(t.Begin-now(), func() { cpu.Add(-int64(ownCPU())) })
+	t.late = newHistogram()
 	sent := t.run(ctx)
 	cpu.Add(int64(ownCPU()))
 	_ = sleep(ctx, gameGrace)
-	return in.result(sent, time.Duration(cpu.Load()))
+	return in.result(sent, t.late, time.Duration(cpu.Load()))
 }
 
 func game(ctx context.Context, t transport.Transport, s *settings) (Sample, error) {
@@ -255,12 +208,12 @@ func game(ctx context.Context, t transport.Transport, s *settings) (Sample, erro
 		return nil, err
 	}
 	up := a.Played
-	up.Sent, down.Sent = down.Sent, up.Sent
+	up.Sent, down.Sent, up.LateMS, down.LateMS = down.Sent, up.Sent, down.LateMS, up.LateMS
 	lost := func(p *played) float64 { return 100 * float64(p.Sent-p.Received) / float64(max(p.Sent, 1)) }
 	percent := func(p *played) float64 { return 100 * p.CPU.Seconds() / s.duration.Seconds() }
 	return Sample{
-		"up_p50_ms": up.P50MS, "up_p99_ms": up.P99MS, "up_lost_percent": lost(up), "server_percent": percent(up),
-		"down_p50_ms": down.P50MS, "down_p99_ms": down.P99MS, "down_lost_percent": lost(down), "clients_percent": percent(down),
+		"up_p50_ms": up.P50MS, "up_p99_ms": up.P99MS, "up_lost_percent": lost(up), "up_late_ms": up.LateMS, "server_percent": percent(up),
+		"down_p50_ms": down.P50MS, "down_p99_ms": down.P99MS, "down_lost_percent": lost(down), "down_late_ms": down.LateMS, "clients_percent": percent(down),
 	}, nil
 }
 
@@ -282,12 +235,32 @@ func gameMax(ctx context.Context, t transport.Transport, s *settings) (Sample, e
 	best, sessions, err := highest(gameSizes, func(n int) (Sample, error) {
 		one := *s
 		one.sessions = n
-		return gameOnce(ctx, t, &one)
+		return mostly(func() (Sample, error) { return gameOnce(ctx, t, &one) })
 	})
 	if err == nil {
 		best["sessions"] = float64(sessions)
 	}
 	return best, err
+}
+
+// mostly tries until a size has twice been kept up with, and returns what the last try gave, or twice not: on a machine
+// that others use, too, every try is now and then held up by them.
+func mostly(try func() (Sample, error)) (kept Sample, err error) {
+	for good, bad := 0, 0; good < 2; {
+		got, err := try()
+		switch {
+		case err != nil:
+			return nil, err
+		case keepsUp(got):
+			good, kept = good+1, got
+		default:
+			bad++
+		}
+		if bad == 2 {
+			return Sample{}, nil
+		}
+	}
+	return kept, nil
 }
 
 // highest looks for the highest size that is kept up with, as if every lower one were, and returns what it gave; 0 if

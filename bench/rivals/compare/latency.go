@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"github.com/godwit-net/godwit/bench/alarm"
 )
 
 // longestTime is the largest time that is told apart.
@@ -52,7 +54,7 @@ func (h *histogram) percentiles(s Sample, prefix string) {
 }
 
 // now is a clock that all processes of this machine share.
-func now() time.Duration { return monotonic() }
+func now() time.Duration { return alarm.Now() }
 
 // within counts the times that are at most d.
 func (h *histogram) within(d time.Duration) (n int64) {

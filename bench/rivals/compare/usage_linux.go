@@ -10,15 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// monotonic is the system's clock since it started, the same for all processes.
-func monotonic() time.Duration {
-	var t unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &t); err != nil {
-		panic("BUG: " + err.Error()) // every Linux has this clock
-	}
-	return time.Duration(t.Nano())
-}
-
 // ownCPU is the processor time that this process has used.
 func ownCPU() time.Duration {
 	var u unix.Rusage
