@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"sync"
+
+	"github.com/godwit-net/godwit/protocol/monotime"
 )
 
 // gate is where callers wait for the core. All its methods are called with the session's lock held; only
@@ -61,8 +63,13 @@ func (g *gate) wait(mu *sync.Mutex, stop *stop) error {
 		g.wake = make(chan struct{}, 1)
 	}
 	if !g.opened {
+		select {
+		case <-g.wake: // for what the caller has seen already
+		default:
+		}
 		over := stop.begin()
 		g.waits = true
+		stop.poll(mu, g.wake)
 		err := stop.wait(mu, g.wake, over)
 		g.waits = false
 		stop.done()
@@ -105,6 +112,10 @@ type stop struct {
 	deadline *deadline       // may be nil
 	over     <-chan struct{} // closed when there is nothing left to wait for; not an error of its own. May be nil
 	session  *Session        // whose end is that, instead of over; its lock is held. May be nil
+
+	listens bool          // for what the peer says in its session's dialogue
+	polled  bool          // the socket, while it waited
+	since   monotime.Time // when it began to wait, if it listens
 }
 
 // begin returns the channel that is closed when there is nothing left to wait for; the session keeps it until
@@ -114,13 +125,31 @@ func (s *stop) begin() <-chan struct{} {
 		return s.over
 	}
 	s.session.waiting++
+	if s.listens {
+		s.since = s.session.now()
+	}
 	return s.session.overChan()
 }
 
 func (s *stop) done() {
-	if s.session != nil {
-		s.session.waiting--
+	if s.session == nil {
+		return
 	}
+	s.session.waiting--
+	if s.listens {
+		s.session.dialogue.heard(s.session.now().Sub(s.since), s.polled)
+	}
+}
+
+// poll reads the socket for a while, without the lock, where an answer is likely to come at once: until c has a signal.
+func (s *stop) poll(mu *sync.Mutex, c <-chan struct{}) {
+	if !s.listens || !s.session.dialogue.lively() {
+		s.polled = false
+		return
+	}
+	mu.Unlock()
+	s.polled = s.session.shard.poll(c)
+	mu.Lock()
 }
 
 // wait gives the lock up until c gives a signal, over is closed, or the stop comes. The state that decides

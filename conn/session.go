@@ -31,9 +31,12 @@ type Session struct {
 	shown   bool          // the application has it
 	closed  bool          // the application has closed the session: every call returns err
 
-	counted int     // what the endpoint's memory has of this session
-	wave    wave    // readers of streams that are about to run
-	legacy  *legacy // what it holds though it is over; nil: nothing, or it is not over
+	counted int  // what the endpoint's memory has of this session
+	wave    wave // readers of streams that are about to run
+
+	dialogue dialogue // on its streams
+
+	legacy *legacy // what it holds though it is over; nil: nothing, or it is not over
 
 	tokenFrom *tokenOrigin // whose address token is still to come; nil: it came, or this end is the server
 

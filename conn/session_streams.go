@@ -100,7 +100,7 @@ func (s *Session) acceptStream(ctx context.Context, kind int) (*Stream, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q := &s.streamQueues().accept[kind]
-	stop := stop{ctx: ctx, session: s}
+	stop := stop{ctx: ctx, session: s, listens: true}
 	if err := q.gate.enter(&s.mu, &stop); err != nil {
 		return nil, err
 	}

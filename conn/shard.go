@@ -46,6 +46,8 @@ type shard struct {
 	work       workMeter       // of first packets
 	queued     bool            // the listener's queue is more than half full
 
+	polling sync.Mutex // one poll at a time
+
 	dialing sync.Mutex // one Dial of the core at a time
 	dialed  *Session   // the session that it has made so far, locked; guarded by dialing
 

@@ -22,3 +22,5 @@ func (*fast) segmentRefused()    {}
 func (*fast) write(*Socket, []Message) (taken, refused int, err error) { return 0, 0, nil }
 
 func (*fast) read(_ *Socket, _ *fastRead, msgs []Message) ([]Message, error) { return msgs, nil }
+
+func (*fast) poll(_ *Socket, _ *fastRead, msgs []Message) ([]Message, error) { return msgs, nil }

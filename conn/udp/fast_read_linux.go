@@ -23,8 +23,9 @@ type fastRead struct {
 	hdrs  []mmsghdr
 	iovs  []unix.Iovec
 
-	// receive is recvmmsg with its result: package net calls it with the descriptor.
+	// receive is recvmmsg with its result, and try the same once: package net calls them with the descriptor.
 	receive func(fd uintptr) bool
+	try     func(fd uintptr)
 	n       int
 	errno   syscall.Errno
 }
@@ -37,6 +38,11 @@ func newFastRead(slots int) *fastRead {
 		r.iovs[i].SetLen(len(r.slots[i].buf))
 	}
 	r.receive = r.recvmmsg
+	r.try = func(fd uintptr) {
+		if !r.recvmmsg(fd) {
+			r.n, r.errno = 0, 0
+		}
+	}
 	return r
 }
 
@@ -72,6 +78,20 @@ func (f *fast) read(s *Socket, r *fastRead, msgs []Message) ([]Message, error) {
 	if err := f.raw.Read(r.receive); err != nil {
 		return msgs, err
 	}
+	return f.received(s, r, msgs)
+}
+
+// poll appends the datagrams that have come to msgs.
+func (f *fast) poll(s *Socket, r *fastRead, msgs []Message) ([]Message, error) {
+	r.arm()
+	if err := f.raw.Control(r.try); err != nil {
+		return msgs, err
+	}
+	return f.received(s, r, msgs)
+}
+
+// received appends what was read to msgs.
+func (f *fast) received(s *Socket, r *fastRead, msgs []Message) ([]Message, error) {
 	if r.errno != 0 {
 		return msgs, r.errno
 	}

@@ -110,3 +110,5 @@ func backToBack(msgs []Message) ([]byte, bool) {
 }
 
 func (*fast) read(_ *Socket, _ *fastRead, msgs []Message) ([]Message, error) { return msgs, nil }
+
+func (*fast) poll(_ *Socket, _ *fastRead, msgs []Message) ([]Message, error) { return msgs, nil }

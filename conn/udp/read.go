@@ -38,6 +38,22 @@ func (s *Socket) ReadBatch(b *ReadBatch) (msgs []Message, err error) {
 	}
 }
 
+// CanPoll reports whether PollBatch ever returns anything: on Linux, unless all Features but ECN are off.
+func (s *Socket) CanPoll() bool { return s.fast != nil && fastReads }
+
+// PollBatch is ReadBatch without the wait: it returns what has come, which may be nothing. Any goroutine may call it
+// with a batch of its own, while another one waits in ReadBatch.
+func (s *Socket) PollBatch(b *ReadBatch) (msgs []Message, err error) {
+	if !s.CanPoll() {
+		return nil, nil
+	}
+	b.msgs, err = s.fast.poll(s, b.fast, b.msgs[:0])
+	if err != nil && isHint(err) {
+		err = nil
+	}
+	return b.msgs, err
+}
+
 func (s *Socket) read(b *ReadBatch) (_ []Message, err error) {
 	b.msgs = b.msgs[:0]
 	if b.fast != nil {

@@ -267,3 +267,35 @@ func BenchmarkLoopback1200(b *testing.B) {
 		_, _ = r.ReadBatch(r.in)
 	}
 }
+
+func TestAPollReturnsWhatHasComeAndDoesNotWait(t *testing.T) {
+	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	poll := func() []Message {
+		got, err := b.PollBatch(b.in)
+		require.NoError(t, err)
+		return got
+	}
+	require.Empty(t, poll())
+	n, err := a.WriteBatch([]Message{{Data: []byte("one"), Remote: b.AddrPort()}, {Data: []byte("two"), Remote: b.AddrPort()}})
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	if !b.CanPoll() {
+		require.Empty(t, poll())
+		return
+	}
+	var got []Message
+	for range 2 {
+		for _, m := range poll() {
+			m.Data = bytes.Clone(m.Data)
+			got = append(got, m)
+		}
+	}
+	require.Len(t, got, 2)
+	require.Equal(t, "one", string(got[0].Data))
+	require.Equal(t, "two", string(got[1].Data))
+	require.Equal(t, a.AddrPort(), got[0].Remote)
+	require.Empty(t, poll())
+	require.NoError(t, b.Close())
+	_, err = b.PollBatch(b.in)
+	require.ErrorIs(t, err, net.ErrClosed)
+}
