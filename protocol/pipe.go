@@ -60,8 +60,8 @@ const (
 	wideBlock = 1 << wideShift
 	// wideFrom is how many bytes a pipe must hold to get wide blocks: half of one.
 	wideFrom = wideBlock / 2
-	// wideRoom is the memory that the session must have left for that, in bytes: where there is less, it is for
-	// many.
+	// wideRoom is the memory that the session must have left for that, in bytes, and the most that it may hold
+	// already: wide blocks are for few streams, since what they waste cannot be used by many.
 	wideRoom = 4 * wideBlock
 	// minBlock is the smallest block: what a stream with a few bytes costs.
 	minShift = 10
@@ -230,7 +230,7 @@ func (p *pipe) nextShift(added uint64) uint8 {
 		return wideShift
 	}
 	much := p.wide || uint64(p.held)<<blockShift+added >= wideFrom
-	if much && (p.book == nil || p.book.room() >= wideRoom) {
+	if much && (p.book == nil || p.book.room() >= wideRoom && p.book.held < wideRoom) {
 		return wideShift
 	}
 	return blockShift

@@ -95,6 +95,18 @@ func TestPipeTakesNoWideBlocksWhereMemoryIsShort(t *testing.T) {
 	require.Nil(t, p.around(blockSize-10, 10, 20))
 }
 
+func TestPipesOfManyStreamsTakeFewWideBlocks(t *testing.T) {
+	var book memoryBook
+	pipes := make([]pipe, 100)
+	for i := range pipes {
+		pipes[i].book = &book
+		pipes[i].write(0, make([]byte, wideFrom))
+	}
+	require.LessOrEqual(t, book.held, wideRoom+len(pipes)*wideFrom, "the others take what they hold")
+	require.Equal(t, wideBlock, pipes[0].memory())
+	require.Equal(t, wideFrom, pipes[99].memory())
+}
+
 // pipeModel is a pipe as a plain slice.
 type pipeModel struct {
 	base    uint64 // offset of bytes[0]
