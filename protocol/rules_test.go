@@ -666,6 +666,23 @@ func TestAnotherPathReplacesNoneThatTheClientMayUse(t *testing.T) {
 	}
 }
 
+// Three paths with state leave room for one that was given up.
+func TestAttack13PathsWithStateTakeThePlaceOfThoseThatWereGivenUp(t *testing.T) {
+	p := connected(t)
+	for id := range uint64(maxLeftPaths) {
+		left := *p.ss.paths.active
+		left.id, left.validated, left.expires = 100+id, false, p.now.Add(time.Hour)
+		p.ss.paths.list = append(p.ss.paths.list, &left)
+	}
+	p.arrivesOn(1, byte(wire.FramePing))
+	require.Len(t, p.ss.paths.list, maxActivePaths+maxLeftPaths)
+	require.NotNil(t, p.arrivesOn(2, wire.PathChallenge{}.Append(nil)...))
+	require.Len(t, p.ss.paths.list, maxActivePaths+maxLeftPaths)
+	require.NotNil(t, p.ss.paths.find(1))
+	require.Nil(t, p.ss.paths.find(100), "the oldest goes first")
+	require.NotNil(t, p.ss.paths.find(101))
+}
+
 // The client on a path that it proved for itself has no other way to its server, and is asked as long as it may speak.
 //
 // spec: PATH-15

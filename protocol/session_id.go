@@ -10,7 +10,8 @@ const (
 	// maxActiveIDs is how many IDs an end keeps for the other one: the path in use, one being
 	// proved, and two spares.
 	maxActiveIDs = 4
-	// maxActivePaths is how many paths have state at once: one in use, one being proved.
+	// maxActivePaths is how many paths have state at once: one in use, one being proved. A server may keep one more,
+	// which its client may use (PATH-15), in the place of one that was given up.
 	maxActivePaths = 2
 	// spareIDs is how many unused IDs an end keeps handed out.
 	spareIDs = 2

@@ -227,6 +227,7 @@ func (s *Session) addPath(now Time, p *path) {
 	s.dropPaths(now, func(q *path) bool { return q != s.paths.active && q.expires == 0 && q != theirs })
 	s.paths.list = append(s.paths.list, p)
 	s.paths.opened = p.id
+	s.dropLeftPaths(now)
 }
 
 // dropPaths forgets paths, and gives back the names under which the peer is reached on them.
@@ -280,7 +281,7 @@ func (s *Session) usePath(now Time, p *path) error {
 	return s.retirePeerIDs(func(path uint64) bool { return path < p.id })
 }
 
-// dropLeftPaths forgets the oldest of the paths that were given up when they are too many.
+// dropLeftPaths forgets the oldest of the paths that were given up when they are too many, or one more has state.
 func (s *Session) dropLeftPaths(now Time) {
 	left := 0
 	for _, p := range s.paths.list {
@@ -288,11 +289,12 @@ func (s *Session) dropLeftPaths(now Time) {
 			left++
 		}
 	}
+	excess := max(left-maxLeftPaths, len(s.paths.list)-maxActivePaths-maxLeftPaths)
 	s.dropPaths(now, func(p *path) bool {
-		if p.expires == 0 || left <= maxLeftPaths {
+		if p.expires == 0 || excess <= 0 {
 			return false
 		}
-		left--
+		excess--
 		return true
 	})
 }
