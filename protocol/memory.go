@@ -51,6 +51,7 @@ type memoryBook struct {
 	bounded bool  // by most
 	spare   bool  // there is memory beyond most
 	refused bool  // a frame was not taken
+	ample   bool  // the peer may have more held in streams than wide blocks waste
 	retry   Time  // when to look again; 0: nothing waits for memory
 }
 

@@ -153,7 +153,7 @@ type messagesState struct {
 func newMessagesState(t *streamsState, local, remote *wire.Parameters, emit func(EventKind)) *messagesState {
 	m := &messagesState{streams: t, local: local, remote: remote, emit: emit}
 	for i := range m.inbox.lanes {
-		m.inbox.lanes[i].data.book = &t.book
+		m.inbox.lanes[i].data.book, m.inbox.lanes[i].data.peer = &t.book, true
 	}
 	return m
 }

@@ -320,7 +320,7 @@ func (m *messagesState) record(number uint64, f *wire.Message, a *arrival) *held
 		h = new(heldMessage)
 		m.streams.book.add(heldMessageMemory)
 	}
-	h.parts.book = &m.streams.book
+	h.parts.book, h.parts.peer = &m.streams.book, true
 	h.number, h.total, h.stamped, h.source = number, int(f.Total), f.HasStamp, a.source
 	return h
 }

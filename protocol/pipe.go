@@ -19,6 +19,7 @@ type pipe struct {
 	held int32  // blocks in the ring
 	gone uint16 // bytes at the front of small that are discarded
 	wide bool   // the next ring has wide blocks: those of the last one were needed
+	peer bool   // the peer fills it
 
 	// small replaces the ring while everything in the pipe fits into it, from start-gone on.
 	small *block
@@ -63,6 +64,9 @@ const (
 	// wideRoom is the memory that the session must have left for that, in bytes, and the most that it may hold
 	// already: wide blocks are for few streams, since what they waste cannot be used by many.
 	wideRoom = 4 * wideBlock
+	// wideWindow is the credit in bytes that a peer must have for wide blocks of what it sends: pipes that get them while
+	// others hold less than wideRoom waste less than twice that, which is then no more than the credit itself.
+	wideWindow = 2 * wideRoom
 	// minBlock is the smallest block: what a stream with a few bytes costs.
 	minShift = 10
 	minBlock = 1 << minShift
@@ -230,7 +234,7 @@ func (p *pipe) nextShift(added uint64) uint8 {
 		return wideShift
 	}
 	much := p.wide || uint64(p.held)<<blockShift+added >= wideFrom
-	if much && (p.book == nil || p.book.room() >= wideRoom && p.book.held < wideRoom) {
+	if much && (p.book == nil || p.book.room() >= wideRoom && p.book.held < wideRoom && (p.book.ample || !p.peer)) {
 		return wideShift
 	}
 	return blockShift

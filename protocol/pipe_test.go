@@ -107,6 +107,17 @@ func TestPipesOfManyStreamsTakeFewWideBlocks(t *testing.T) {
 	require.Equal(t, wideFrom, pipes[99].memory())
 }
 
+// What a peer sends is in wide blocks only where its credit is more than they may waste.
+func TestPipesOfAPeerTakeWideBlocksWhereItHasMuchCredit(t *testing.T) {
+	for _, ample := range []bool{false, true} {
+		p := pipe{book: &memoryBook{ample: ample}, peer: true}
+		for off := uint64(0); off < 1<<20; off += 2 * blockSize { // a byte here and there
+			p.write(off, []byte{1})
+		}
+		require.Equal(t, ample, p.ring.shift == wideShift)
+	}
+}
+
 // pipeModel is a pipe as a plain slice.
 type pipeModel struct {
 	base    uint64 // offset of bytes[0]

@@ -167,7 +167,7 @@ func ordinal(id uint64) uint64 {
 func (t *streamsState) newStream(id uint64) *Stream {
 	local, remote := t.cfg.local, t.cfg.remote
 	s := &Stream{id: id, streams: t}
-	s.send.pipe.book, s.recv.pipe.book = &t.book, &t.book
+	s.send.pipe.book, s.recv.pipe.book, s.recv.pipe.peer = &t.book, &t.book, true
 	s.lane = lane{owner: s, need: 1, priority: defaultPriority, weight: defaultWeight}
 	recv, send := local.MaxStreamDataBidiRemote, remote.MaxStreamDataBidiLocal
 	switch {
@@ -410,6 +410,7 @@ func (t *streamsState) consumed(n uint64) {
 		t.book.filled = 0
 	}
 	t.window.consume(n)
+	t.book.ample = t.window.size >= wideWindow
 }
 
 // forget drops a stream whose directions have both ended, and lets the peer open another one for it.
